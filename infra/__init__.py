@@ -1,0 +1,1 @@
+"""The machinery that we own: ledger, broker, coordination, settings, logs."""

@@ -1,0 +1,1 @@
+"""The SQL ledger: the one truth about events and jobs. Nobody else speaks SQL."""

@@ -1,0 +1,1 @@
+"""The words we use: shapes and rules without any input or output."""

@@ -1,0 +1,147 @@
+"""A job's states, its one table of lawful moves, and what an operation may say of it.
+
+held ──▶ due ──▶ running ──▶ succeeded
+          ▲         ├──────▶ awaiting ──▶ due          upstream took it, the device acts later
+          ├─────────┤                                  retryable, or its worker was lost
+          │         └──────▶ parked ────▶ due          needs a person; a person may redrive
+          └── every open state ──▶ cancelled · superseded
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+
+class State(StrEnum):
+    """Where a job stands."""
+
+    HELD = "held"
+    DUE = "due"
+    RUNNING = "running"
+    AWAITING = "awaiting"
+    SUCCEEDED = "succeeded"
+    PARKED = "parked"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+
+
+MOVES: Final[Mapping[State, frozenset[State]]] = {
+    State.HELD: frozenset({State.DUE, State.CANCELLED, State.SUPERSEDED}),
+    State.DUE: frozenset({State.RUNNING, State.CANCELLED, State.SUPERSEDED}),
+    State.RUNNING: frozenset({State.SUCCEEDED, State.AWAITING, State.DUE, State.PARKED}),
+    State.AWAITING: frozenset({State.DUE, State.CANCELLED, State.SUPERSEDED}),
+    State.PARKED: frozenset({State.DUE, State.CANCELLED, State.SUPERSEDED}),
+    State.SUCCEEDED: frozenset(),
+    State.CANCELLED: frozenset(),
+    State.SUPERSEDED: frozenset(),
+}
+"""Every lawful move. The ledger refuses any other."""
+
+UNDER_WAY: Final = frozenset({State.HELD, State.DUE, State.RUNNING, State.AWAITING})
+"""States in which the work is neither finished nor waiting for a person."""
+
+
+class ParkedBecause(StrEnum):
+    """Why a person is needed; the three are kept apart because each wants another person."""
+
+    REFUSED = "refused"  # the outside system says no for good
+    EXHAUSTED = "exhausted"  # every retry was spent
+    OUR_FAULT = "our_fault"  # Keyturn or its settings are wrong
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewJob:
+    """One operation on one target that somebody wishes for.
+
+    Attributes:
+        operation: dotted name, such as ``ublox.rotate_e2e_key``; its first part is the outside system and the queue.
+        target: canonical name of the thing inside that system, such as a ROTPublicUID.
+        parameters: JSON-able, validated by the operation's own schema.
+        rule: the playbook rule that asked for it, or ``manual``.
+        unless_under_way: when true, a running or awaiting job of the same operation and target serves this wish too.
+    """
+
+    operation: str
+    target: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    rule: str = "manual"
+    unless_under_way: bool = False
+
+    @property
+    def system(self) -> str:
+        """The outside system, which is also the queue."""
+        return self.operation.partition(".")[0]
+
+    @property
+    def lock_key(self) -> str:
+        """What only one running job may hold: the target inside its system."""
+        return f"{self.system}:{self.target}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """A claimed job, as an operation sees it.
+
+    Attributes:
+        fence: the number of this claim; it stands in every later write, so a late worker can write nothing.
+        attempt: 1 for the first try.
+        progress: what earlier attempts noted, such as the serial number before a renewal.
+    """
+
+    id: int
+    operation: str
+    target: str
+    parameters: Mapping[str, Any]
+    fence: int
+    attempt: int
+    claimed_at: datetime
+    created_at: datetime
+    progress: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """Verified by looking again; `note` says what was seen."""
+
+    note: str
+    status: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Again:
+    """Passing trouble: try once more; `after` seconds if somebody told us, else the usual back-off.
+
+    `counts` is False when nothing was tried (upstream busy), so that waiting spends no attempt.
+    """
+
+    reason: str
+    after: float | None = None
+    status: int | None = None
+    progress: Mapping[str, Any] | None = None
+    counts: bool = True
+    our_fault: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Awaiting:
+    """Upstream took it and the device acts later; look again at `look_at`."""
+
+    reason: str
+    look_at: datetime
+    progress: Mapping[str, Any]
+    status: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parked:
+    """A person must decide."""
+
+    reason: str
+    because: ParkedBecause
+    status: int | None = None
+
+
+Outcome = Done | Again | Awaiting | Parked
+"""What an operation says of a job. It never writes the ledger itself."""

@@ -1,0 +1,1 @@
+"""What we do, also to machines that we do not own."""

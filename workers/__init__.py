@@ -1,0 +1,1 @@
+"""Celery: they decide when, never what."""
