@@ -1,1 +1,42 @@
 """The SQL ledger: the one truth about events and jobs. Nobody else speaks SQL."""
+
+from infra.ledger.engine import Database
+from infra.ledger.inbox import Arrival, Inbox, JobLine, Receipt, StoredEvent
+from infra.ledger.planning import Confirmation, Plan, Planned, Planning
+from infra.ledger.schema import check_schema, migrate
+from infra.ledger.upkeep import Health, Upkeep
+from infra.ledger.work import Settlement, Work
+
+__all__ = [
+    "Arrival",
+    "Confirmation",
+    "Health",
+    "Inbox",
+    "JobLine",
+    "Ledger",
+    "Plan",
+    "Planned",
+    "Planning",
+    "Receipt",
+    "Settlement",
+    "StoredEvent",
+    "Upkeep",
+    "Work",
+    "check_schema",
+    "migrate",
+]
+
+
+class Ledger:
+    """One database, seen from its four sides."""
+
+    def __init__(self, url: str) -> None:
+        self.database = Database(url)
+        self.inbox = Inbox(self.database)
+        self.planning = Planning(self.database)
+        self.work = Work(self.database)
+        self.upkeep = Upkeep(self.database)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.database.close()
