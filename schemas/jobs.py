@@ -88,7 +88,7 @@ class Job:
         fence: the number of this claim; it stands in every later write, so a late worker can write nothing.
         attempt: 1 for the first try.
         progress: what earlier attempts noted, such as the serial number before a renewal.
-        evidence: what a confirming event brought, such as the serial number after it; empty without one.
+        evidence: what the causing event said, replaced by what a confirming event said.
     """
 
     id: int

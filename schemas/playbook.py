@@ -15,7 +15,7 @@ RULE_NAME: Final = r"^[a-z][a-z0-9-]{0,62}$"
 MOST_RULES: Final = 500
 MOST_STEPS: Final = 16
 LONGEST_CONDITION: Final = 1000
-"""Characters of a condition. The limit also bounds how deep an expression can nest: far longer ones overflow the stack."""
+"""Characters of a condition. It also bounds how deep an expression nests: far longer ones overflow the stack."""
 
 LONGEST_TEXT: Final = 500
 
@@ -43,10 +43,24 @@ def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _flag(value: object) -> object:
+    """Python takes 1 for true; TOML does not."""
+    if not isinstance(value, bool):
+        raise ValueError("expected true")  # noqa: TRY004 - pydantic gathers ValueError
+    return value
+
+
+def _no_flag(value: object) -> object:
+    """Python takes true for 1; TOML does not."""
+    if isinstance(value, bool):
+        raise ValueError("expected 1")  # noqa: TRY004 - pydantic gathers ValueError
+    return value
+
+
 EventNames = Annotated[
     tuple[Annotated[EventType, Field(strict=False)], ...],
     BeforeValidator(_one_or_many),
-    Field(strict=False, min_length=1, max_length=len(EventType)),
+    Field(strict=False, max_length=len(EventType)),
 ]
 
 
@@ -57,7 +71,9 @@ class Trigger(_Table):
     schedule: str | None = Field(
         default=None, description="five cron fields", pattern=r"^\S{1,64}( \S{1,64}){4}$", max_length=LONGEST_TEXT
     )
-    manual: Literal[True] | None = Field(default=None, description="true: only a person sets it off")
+    manual: Annotated[Literal[True], BeforeValidator(_flag)] | None = Field(
+        default=None, description="true: only a person sets it off"
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -113,7 +129,7 @@ class Rule(_Table):
     on: Trigger = Field(description='a table, such as { event = "DEVICE_BOOTSTRAP_EVENT" }')
     when: str | None = Field(default=None, description="a CEL condition", max_length=LONGEST_CONDITION)
     targets: Literal["device"] = Field(default="device", description='"device": the device of the event')
-    do: Annotated[tuple[Step, ...], Field(strict=False, min_length=1, max_length=MOST_STEPS)] | None = None
+    do: Annotated[tuple[Step, ...], Field(strict=False, max_length=MOST_STEPS)] | None = None
     alert: str | None = Field(default=None, min_length=1, max_length=LONGEST_TEXT)
     confirm: str | None = Field(default=None, description="the operation whose awaiting job the event confirms")
     window: Window | None = None
@@ -124,7 +140,7 @@ class Rule(_Table):
 class PlaybookDocument(_Table):
     """A whole playbook as it is written down."""
 
-    version: Literal[1] = Field(description="1")
+    version: Annotated[Literal[1], BeforeValidator(_no_flag)] = Field(description="1")
     rules: Annotated[tuple[Rule, ...], Field(strict=False, max_length=MOST_RULES)] = ()
 
 

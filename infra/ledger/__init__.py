@@ -1,16 +1,18 @@
 """The SQL ledger: the one truth about events and jobs. Nobody else speaks SQL."""
 
 from infra.ledger.engine import Database
+from infra.ledger.history import EventLine, History, WorkLine
 from infra.ledger.inbox import Arrival, Inbox, JobLine, Receipt, StoredEvent
-from infra.ledger.planning import Confirmation, Plan, Planned, Planning
+from infra.ledger.planning import Plan, Planned, Planning
 from infra.ledger.schema import check_schema, migrate
 from infra.ledger.upkeep import Health, Upkeep
 from infra.ledger.work import Settlement, Work
 
 __all__ = [
     "Arrival",
-    "Confirmation",
+    "EventLine",
     "Health",
+    "History",
     "Inbox",
     "JobLine",
     "Ledger",
@@ -22,13 +24,14 @@ __all__ = [
     "StoredEvent",
     "Upkeep",
     "Work",
+    "WorkLine",
     "check_schema",
     "migrate",
 ]
 
 
 class Ledger:
-    """One database, seen from its four sides."""
+    """One database, seen from its sides."""
 
     def __init__(self, url: str) -> None:
         self.database = Database(url)
@@ -36,6 +39,7 @@ class Ledger:
         self.planning = Planning(self.database)
         self.work = Work(self.database)
         self.upkeep = Upkeep(self.database)
+        self.history = History(self.database)
 
     def close(self) -> None:
         """Close every connection."""

@@ -17,22 +17,20 @@ _PLANNERS: Final = 7_395_501
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Confirmation:
-    """An event that may prove the work of a job of `operation` on `target`; `evidence` is JSON-able."""
-
-    operation: str
-    target: str
-    evidence: Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What one event leads to."""
+    """What one event leads to.
+
+    Attributes:
+        evidence: what the event says that its jobs should know; JSON-able.
+        fault: true when Keyturn itself failed to plan it, so that it can be found and planned again.
+    """
 
     event_id: int
     verdict: str
     jobs: Sequence[NewJob] = ()
-    confirmations: Sequence[Confirmation] = ()
+    confirms: Sequence[tuple[str, str]] = ()  # (operation, target) whose work the event may prove
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    fault: bool = False
 
 
 @dataclass(kw_only=True, slots=True)
@@ -74,7 +72,7 @@ class Planning:
 
 
 class _Batch:
-    """One transaction's work: wishes are held against the open jobs of their targets, and this class keeps those true."""
+    """One transaction's work: holds wishes against the open jobs of their targets, a picture that it keeps true."""
 
     def __init__(self, connection: Connection, plans: Sequence[Plan], now: int) -> None:
         self._connection = connection
@@ -87,32 +85,40 @@ class _Batch:
         self._done = Planned()
 
     def write(self) -> Planned:
-        verdicts = [{"id": plan.event_id, "verdict": self._apply(plan), "now": self._now} for plan in self._plans]
+        verdicts = [
+            {
+                "id": plan.event_id,
+                "verdict": self._apply(plan),
+                "now": self._now,
+                "state": "fault" if plan.fault else "planned",
+            }
+            for plan in self._plans
+        ]
         self._insert()
         if verdicts:
             self._connection.execute(
-                text("UPDATE events SET state = 'planned', verdict = :verdict, planned_at = :now WHERE id = :id"),
+                text("UPDATE events SET state = :state, verdict = :verdict, planned_at = :now WHERE id = :id"),
                 verdicts,
             )
         self._done.events = len(verdicts)
         return self._done
 
     def _apply(self, plan: Plan) -> str:
-        said = [self._wish(job, plan.event_id) for job in plan.jobs]
-        said += [self._confirm(confirmation, plan.event_id) for confirmation in plan.confirmations]
+        said = [self._wish(job, plan) for job in plan.jobs]
+        said += [self._confirm(operation, target, plan) for operation, target in plan.confirms]
         return "; ".join([plan.verdict, *(text for text in said if text)])
 
-    def _wish(self, job: NewJob, event_id: int) -> str:
+    def _wish(self, job: NewJob, plan: Plan) -> str:
         parameters = canonical(job.parameters)
         rivals = [job_ for job_ in self._open.get(job.lock_key, ()) if job_.operation == job.operation]
         for rival in rivals:
             waiting_same = rival.state in {"held", "due"} and rival.parameters == parameters
             if waiting_same or job.unless_under_way:
-                return self._served(rival, event_id)
+                return self._served(rival, plan.event_id)
         for rival in rivals:
             if rival.state in {"held", "due"} and not rival.attempts and rival.id > 0:
                 self._supersede(rival, job.lock_key)
-        self._add(job, parameters, event_id)
+        self._add(job, parameters, plan)
         return ""
 
     def _served(self, rival: _Open, event_id: int) -> str:
@@ -132,22 +138,22 @@ class _Batch:
         )
         self._open[lock_key].remove(rival)
 
-    def _add(self, job: NewJob, parameters: str, event_id: int) -> None:
-        self._rows.append(_new_row(job, parameters, event_id, self._now))
+    def _add(self, job: NewJob, parameters: str, plan: Plan) -> None:
+        self._rows.append(_new_row(job, parameters, plan, self._now))
         placeholder = _Open(
             id=-len(self._rows), operation=job.operation, parameters=parameters, state="due", attempts=0
         )
         self._open.setdefault(job.lock_key, []).append(placeholder)
 
-    def _confirm(self, confirmation: Confirmation, event_id: int) -> str:
-        lock_key = NewJob(operation=confirmation.operation, target=confirmation.target).lock_key
+    def _confirm(self, operation: str, target: str, plan: Plan) -> str:
+        lock_key = NewJob(operation=operation, target=target).lock_key
         for job in self._open.get(lock_key, ()):
-            if job.operation == confirmation.operation and job.state in {"awaiting", "running"}:
-                self._nudge(job, confirmation, event_id)
+            if job.operation == operation and job.state in {"awaiting", "running"}:
+                self._nudge(job, plan)
                 return f"confirms job {job.id}"
-        return f"no {confirmation.operation} waits for it"
+        return f"no {operation} waits for it"
 
-    def _nudge(self, job: _Open, confirmation: Confirmation, event_id: int) -> None:
+    def _nudge(self, job: _Open, plan: Plan) -> None:
         self._connection.execute(
             text(
                 "UPDATE jobs SET evidence = :evidence, nudged_at = :now, updated_at = :now,"
@@ -156,9 +162,9 @@ class _Batch:
                 " state = CASE WHEN state = 'awaiting' THEN 'due' ELSE state END"
                 " WHERE id = :id AND state IN ('awaiting', 'running')"
             ),
-            {"id": job.id, "evidence": canonical(confirmation.evidence), "now": self._now},
+            {"id": job.id, "evidence": canonical(plan.evidence), "now": self._now},
         )
-        self._links.add((event_id, job.id, "confirmed"))
+        self._links.add((plan.event_id, job.id, "confirmed"))
         if job.state == "awaiting":
             job.state = "due"
             self._done.due.setdefault(job.operation, []).append(job.id)
@@ -184,7 +190,7 @@ def _still_new(connection: Connection, plans: Sequence[Plan]) -> set[int]:
 
 def _open_jobs(connection: Connection, plans: Sequence[Plan]) -> dict[str, list[_Open]]:
     keys = {job.lock_key for plan in plans for job in plan.jobs}
-    keys |= {NewJob(operation=c.operation, target=c.target).lock_key for plan in plans for c in plan.confirmations}
+    keys |= {NewJob(operation=name, target=target).lock_key for plan in plans for name, target in plan.confirms}
     if not keys:
         return {}
     query = text(
@@ -210,21 +216,21 @@ def _hold(connection: Connection) -> str:
     return " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
 
 
-def _new_row(job: NewJob, parameters: str, event_id: int | None, now: int) -> dict[str, object]:
+def _new_row(job: NewJob, parameters: str, plan: Plan, now: int) -> dict[str, object]:
     return {
         "operation": job.operation,
         "target": job.target,
         "lock_key": job.lock_key,
         "parameters": parameters,
         "rule": job.rule,
-        "event_id": event_id,
+        "event_id": plan.event_id,
         "state": "due",
         "reason": "waits for a worker",
         "not_before": now,
         "fence": 0,
         "attempts": 0,
         "progress": "{}",
-        "evidence": "{}",
+        "evidence": canonical(plan.evidence),
         "created_at": now,
         "updated_at": now,
     }

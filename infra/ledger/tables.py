@@ -29,7 +29,7 @@ events = Table(
     Column("occurred_at", BigInteger),
     Column("received_at", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),  # raw, immutable
-    Column("state", Text, nullable=False),  # new, planned, malformed
+    Column("state", Text, nullable=False),  # new, planned, malformed, fault
     Column("verdict", Text),  # what the playbook said, or why it is malformed
     Column("planned_at", BigInteger),
     Index("uq_events_receipt", "receipt", unique=True),
@@ -57,7 +57,7 @@ jobs = Table(
     Column("claimed_at", BigInteger),
     Column("lease_until", BigInteger),
     Column("progress", Text, nullable=False),  # JSON that the operation noted for its next attempt
-    Column("evidence", Text, nullable=False),  # JSON that a confirming event brought
+    Column("evidence", Text, nullable=False),  # JSON: what the causing, later the confirming event said
     Column("nudged_at", BigInteger),  # when it came, so that a nudge during an attempt is not lost
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),

@@ -34,7 +34,7 @@ _CLAIM: Final = f"""
 _SETTLE: Final = text("""
     UPDATE jobs SET state = :state, reason = :reason, parked_because = :parked_because,
            not_before = CASE WHEN :state = 'awaiting' AND nudged_at > claimed_at THEN :now ELSE :not_before END,
-           progress = :progress, attempts = attempts - :refund, finished_at = :finished_at,
+           progress = coalesce(:progress, progress), attempts = attempts - :refund, finished_at = :finished_at,
            worker = NULL, lease_until = NULL, updated_at = :now
     WHERE id = :id AND fence = :fence AND state = 'running'
 """)
@@ -52,6 +52,7 @@ class Settlement:
 
     Attributes:
         not_before: when to try or look again; the time of settling for a final state.
+        progress: what the next attempt must know; None keeps what was noted.
         counts: False gives the attempt back, when waiting for an upstream is nobody's failure.
     """
 
@@ -59,7 +60,7 @@ class Settlement:
     state: State
     reason: str
     not_before: datetime
-    progress: Mapping[str, Any]
+    progress: Mapping[str, Any] | None = None
     parked_because: ParkedBecause | None = None
     upstream_status: int | None = None
     counts: bool = True
@@ -97,21 +98,17 @@ class Work:
             return []
         return sorted((_job(row, now) for row in rows), key=lambda job: job.id)
 
-    def note(self, job: Job, progress: Mapping[str, Any]) -> bool:
-        """Commit what an operation must know after a crash, before it acts; False when the job is no longer ours."""
-        return self.note_all([job], progress) == 1
-
-    def note_all(self, jobs: Sequence[Job], progress: Mapping[str, Any]) -> int:
-        """As `note`, the same for many jobs in one commit; gives how many are still ours."""
+    def note(self, progress: Sequence[tuple[Job, Mapping[str, Any]]]) -> set[int]:
+        """Commit what must be known after a crash, before an act; give the ids of the jobs that are still ours."""
         statement = text("UPDATE jobs SET progress = :progress WHERE id = :id AND fence = :fence AND state = 'running'")
         with self._database.writing() as connection:
-            return sum(
-                connection.execute(
-                    statement,
-                    {"id": job.id, "fence": job.fence, "progress": canonical({**job.progress, **progress})},
+            return {
+                job.id
+                for job, known in sorted(progress, key=lambda pair: pair[0].id)
+                if connection.execute(
+                    statement, {"id": job.id, "fence": job.fence, "progress": canonical(known)}
                 ).rowcount
-                for job in jobs
-            )
+            }
 
     def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
         """Write how attempts ended. A job whose fence has moved on is left as it is: a late worker writes nothing."""
@@ -224,7 +221,7 @@ def _settled(settlement: Settlement, now: int) -> dict[str, object]:
         "reason": settlement.reason,
         "parked_because": settlement.parked_because and settlement.parked_because.value,
         "not_before": to_us(settlement.not_before),
-        "progress": canonical(settlement.progress),
+        "progress": None if settlement.progress is None else canonical(settlement.progress),
         "refund": 0 if settlement.counts else 1,
         "upstream_status": settlement.upstream_status,
         "finished_at": now if final else None,

@@ -1,19 +1,15 @@
-"""What we ask of u-blox Security Services, with every documented bound, and what we read out of its answers.
+"""What we ask of u-blox Security Services, with every documented bound.
 
-Source: Security Services REST APIs 1.1.29; the section of each request is its ``path``. The document collapses the shape
-of ``DeviceInfo``, so an answer is read by key, wherever in the item the key stands.
+Source: Security Services REST APIs 1.1.29; the section of each request is its ``path``.
 """
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
-from schemas.events import EventType, canonical_uid, parse_timestamp
+from schemas.events import EventType, canonical_uid
 
 BATCH: Final = 100
 """Devices per call. The document says "1 to N" and nothing of N; its pages have 100."""
