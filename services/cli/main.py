@@ -1,4 +1,4 @@
-"""The keyturn command."""
+"""The keyturn command. Each command imports what it needs, so that none pays for another."""
 
 import os
 import sys
@@ -7,15 +7,8 @@ from typing import Annotated
 
 import typer
 
-from infra.broker import QUEUES
-from infra.ledger import Ledger, migrate
-from infra.logs import configure_logs
-from infra.sentry import configure_sentry
-from infra.settings import load_settings
 from schemas.errors import KeyturnError
 from services.cli import playbook, sandbox
-from services.cli.up import up
-from services.web.serve import serve_site
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,6 +26,8 @@ def _up(
     until_verified: Annotated[bool, typer.Option(help="Stop when the demonstration has ended.")] = False,
 ) -> None:
     """Run everything on this machine; with simulated upstreams when none is configured."""
+    from services.cli.up import up
+
     raise typer.Exit(up(demo=demo, until_verified=until_verified))
 
 
@@ -43,6 +38,11 @@ def web(
     port: Annotated[int | None, typer.Option(help="Instead of KEYTURN_PORT.", min=0, max=65535)] = None,
 ) -> None:
     """Run the webhook receiver. On SQLite run one; on PostgreSQL as many as there are cores."""
+    from infra.logs import configure_logs
+    from infra.sentry import configure_sentry
+    from infra.settings import load_settings
+    from services.web.serve import serve_site
+
     settings = load_settings()
     configure_logs(settings)
     configure_sentry(settings)
@@ -54,7 +54,7 @@ def worker(
     *,
     queues: Annotated[
         str, typer.Option("--queues", "-Q", help="Comma-separated; one process may serve several.")
-    ] = ",".join(QUEUES),
+    ] = "control,ublox",
 ) -> None:
     """Run a Celery worker for some queues: control plans and sweeps, every outside system has its own."""
     _become("worker", *(name.strip() for name in queues.split(",") if name.strip()))
@@ -69,6 +69,9 @@ def beat() -> None:
 @app.command("migrate")
 def _migrate() -> None:
     """Bring the ledger to the schema that this version needs."""
+    from infra.ledger import Ledger, migrate
+    from infra.settings import load_settings
+
     ledger = Ledger(load_settings().database_url.get_secret_value())
     migrate(ledger.database)
     ledger.close()

@@ -66,7 +66,7 @@ class House:
         return load_settings(self._environ)
 
     def open(self) -> None:
-        """Start every part and wait until deliveries are taken."""
+        """Start every part at once and wait until deliveries are taken."""
         self._ledger = Ledger(self.settings.database_url.get_secret_value())
         migrate(self._ledger.database)
         if self._own_redis:
@@ -80,6 +80,8 @@ class House:
         self._start("ublox", _keyturn("worker", "-Q", "ublox"))
         self._start("beat", _keyturn("beat"))
         self._await(f"{self.url}/healthz", "web")
+        if self._sandbox_url:
+            self._await(f"{self._sandbox_url}/_twin/dials", "sandbox")
 
     def live(self, *, demo: bool, until_verified: bool) -> int:
         """Print the timeline and keep the parts alive."""
@@ -112,7 +114,6 @@ class House:
         port = _free_port()
         self._sandbox_url = f"http://127.0.0.1:{port}"
         self._start("sandbox", _keyturn("sandbox", "ublox", "--port", str(port)))
-        self._await(f"{self._sandbox_url}/_twin/dials", "sandbox")
         self._environ |= Demonstration.environ_for(self._sandbox_url, self._environ)
         self.settings = load_settings(self._environ)
 
@@ -126,13 +127,17 @@ class House:
 
     def _introduce(self) -> None:
         say = self._console.print
-        say(f"Receiver   {self.url}/webhooks/ublox   health {self.url}/readyz", highlight=False)
-        say(f"Upstream   {self._sandbox_url or self.settings.ublox_base_url}", highlight=False, end="")
-        say("   (simulated: none is configured)" if self._sandbox_url else "", highlight=False)
-        say(f"Ledger     {self.settings.shown()['DATABASE_URL']}   logs {self._logs}/", highlight=False)
+        upstream = f"{self._sandbox_url}  (simulated: none is configured)"
+        lines = [
+            f"Receiver  {self.url}/webhooks/ublox",
+            f"Health    {self.url}/readyz",
+            f"u-blox    {upstream if self._sandbox_url else self.settings.ublox_base_url}",
+            f"Ledger    {self.settings.shown()['DATABASE_URL']}",
+            f"Logs      {self._logs}/",
+        ]
         if waiting := self._ledger.history.open_jobs():
-            say(f"Going on with {waiting} open jobs of the last run.", highlight=False)
-        say("", highlight=False)
+            lines.append(f"Going on with {waiting} open jobs of the last run.")
+        say("\n".join(lines), end="\n\n", highlight=False, soft_wrap=True)
 
     def _await(self, url: str, name: str) -> None:
         deadline = time.monotonic() + READY_SECONDS

@@ -125,8 +125,10 @@ class Stage:
         try:
             yield
         except DidNotRun as reason:
-            self.failures.append(f"{system.title}: {reason}")
-            print(self.failures[-1], flush=True)
+            failure = f"{system.title}: {reason}"
+            print(failure, flush=True)
+            if failure not in self.failures:
+                self.failures.append(failure)
             self.running.pop(system.name, None)
             self.exits[system.name].close()
 

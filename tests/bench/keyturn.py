@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -36,14 +36,24 @@ def postgres_url(grounds: Grounds, _data: Path) -> str:
 
 def handled(url: str) -> int:
     """Count the handled events once all are, past Keyturn's own code."""
-    if url.startswith("sqlite"):
-        connection = sqlite3.connect(f"file:{url.removeprefix('sqlite:///')}?mode=ro", uri=True)
-        try:
-            return int(connection.execute(HANDLED).fetchone()[0])
-        finally:
-            connection.close()
+    try:
+        return (
+            handled_on_sqlite(url.removeprefix("sqlite:///")) if url.startswith("sqlite") else handled_on_postgres(url)
+        )
+    except (sqlite3.Error, psycopg.Error) as error:
+        raise DidNotRun(f"the ledger could not be read: {error}") from None
+
+
+def handled_on_sqlite(path: str) -> int:
+    """Ask a SQLite ledger."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return int(connection.execute(HANDLED).fetchone()[0])
+
+
+def handled_on_postgres(url: str) -> int:
+    """Ask a PostgreSQL ledger."""
     with psycopg.connect(url.replace("+psycopg", "")) as session:
-        row = session.execute(HANDLED).fetchone()
+        row = session.execute(HANDLED.encode()).fetchone()
     return int(row[0]) if row else 0
 
 

@@ -110,7 +110,8 @@ class Session:
             if self._failure is not None and (self._attempts != seen or self._clock() < self._failure_holds_until):
                 raise _unsent(self._failure)
             try:
-                self._held = self._shared(newer_than=held if refused else None) or self._fetch(held)
+                known = held if refused else None  # an ended session may be followed by any that lasts
+                self._held = self._shared(newer_than=known) or self._fetch(newer_than=known)
             except UpstreamError as error:
                 self._remember(error)
                 raise _unsent(error) from None
@@ -121,9 +122,11 @@ class Session:
 
     def _refresh_ahead(self, held: Tokens) -> str:
         """Refresh while the held token still works: nobody waits, and a failure costs nothing."""
+        if self._held is not None and self._held is not held:
+            return self._held.auth
         self._quiet_until = self._clock() + QUIET
         try:
-            self._held = self._shared(newer_than=held) or self._fetch(held, ahead=True)
+            self._held = self._shared(newer_than=held) or self._fetch(newer_than=held, refreshing=held)
         except UpstreamError as error:
             _log.warning("ublox.refresh_failed", call=error.call, status=error.status, error=type(error).__name__)
             if isinstance(error, TryAgain) and error.retry_after is not None:
@@ -133,23 +136,19 @@ class Session:
             self._quiet_until = 0.0
         return self._held.auth
 
-    def _fetch(self, held: Tokens | None, *, ahead: bool = False) -> Tokens:
+    def _fetch(self, *, newer_than: Tokens | None, refreshing: Tokens | None = None) -> Tokens:
         """Obtain a session when it is our turn, or take the one that another process obtains meanwhile."""
         if self._coordination is None:
-            return self._obtain(held if ahead else None)
+            return self._obtain(refreshing)
         with self._coordination.single_flight(self._name + ":turn", ttl=TURN) as turn:
-            if turn is Turn.THEIRS and ahead and held is not None:
-                return held
-            theirs = None if turn is Turn.UNKNOWN else self._theirs(self._coordination, held, wait=turn is Turn.THEIRS)
-            return theirs or self._obtain(held if ahead else None)
-
-    def _theirs(self, coordination: Coordination, held: Tokens | None, *, wait: bool) -> Tokens | None:
-        ends = time.monotonic() + (PATIENCE if wait else 0)
-        while True:
-            shared = self._shared(newer_than=held)
-            if shared is not None or time.monotonic() >= ends or not coordination.available:
-                return shared
-            time.sleep(_POLL)
+            if turn is Turn.THEIRS and refreshing is not None:
+                return refreshing
+            shared = self._shared(newer_than=newer_than)  # whoever had the turn before us may just have put it there
+            ends = time.monotonic() + (PATIENCE if turn is Turn.THEIRS else 0)
+            while shared is None and self._coordination.available and time.monotonic() < ends:
+                time.sleep(_POLL)
+                shared = self._shared(newer_than=newer_than)
+            return shared or self._obtain(refreshing)
 
     def _shared(self, *, newer_than: Tokens | None) -> Tokens | None:
         """Take the session that the processes share, unless it has ended or is no newer than the one that we had."""
