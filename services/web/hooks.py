@@ -30,6 +30,7 @@ _BODY_SECONDS: Final = 10.0
 """A body that is not complete by then is given up: a slow sender holds no connection for long."""
 
 _HOOK_NAME: Final = re.compile(r"(?:/([A-Za-z0-9._-]{1,64}))?")
+_CHECKED: Final = frozenset({b"content-length", b"content-type", b"content-encoding"})
 _JSON: Final = re.compile(rb"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 
 log = structlog.get_logger(__name__)
@@ -100,7 +101,7 @@ class Hooks:
 
     def _admit(self, scope: Scope) -> str:
         """Check everything that the head of the request tells; give the name of the hook."""
-        hook = _HOOK_NAME.fullmatch(scope["path"][len(PREFIX) :])
+        hook = _HOOK_NAME.fullmatch(scope["path"], len(PREFIX))
         if hook is None:
             raise Refusal(404, f"expected {PREFIX} or {PREFIX}/name")
         if scope["method"] != "POST":
@@ -109,13 +110,17 @@ class Hooks:
         if not self._tokens.admits(headers):
             raise Refusal(401, "the Authorization header is missing or wrong")
         for name, value in headers:
-            if name == b"content-type" and not _JSON.fullmatch(value.strip()):
-                raise Refusal(415, "expected Content-Type: application/json")
-            if name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
-                raise Refusal(415, "expected a body without Content-Encoding")
-            if name == b"content-length" and int(value) > self._body_limit:
-                raise self._too_large()
+            if name in _CHECKED:
+                self._check(name, value)
         return hook[1] or ""
+
+    def _check(self, name: bytes, value: bytes) -> None:
+        if name == b"content-length" and int(value) > self._body_limit:
+            raise self._too_large()
+        if name == b"content-type" and value != b"application/json" and not _JSON.fullmatch(value.strip()):
+            raise Refusal(415, "expected Content-Type: application/json")
+        if name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
+            raise Refusal(415, "expected a body without Content-Encoding")
 
     async def _read(self, receive: Receive) -> bytes | None:
         first = await receive()

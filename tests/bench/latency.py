@@ -1,7 +1,7 @@
 """The latency story: 200 notices a second, and how long after each the first upstream call for its device leaves.
 
-A whole Keyturn on SQLite runs against the u-blox twin, with the shipped playbook: each notice of an expiring
-certificate leads to a renewal. Time counts from the moment at which the notice was due to leave its sender, so it holds
+A whole Keyturn on SQLite runs against the u-blox twin, with the shipped playbook: each new device that
+bootstraps gets its key rotation, looked at before and after. Time counts from the moment at which the notice was due to leave its sender, so it holds
 everything: the request, the commit, the doorbell, the plan, the claim, and whatever is done before the call.
 """
 
@@ -12,6 +12,7 @@ from typing import Final
 
 import httpx
 
+from services.sandbox.ublox.twin import API_KEY, API_SECRET
 from tests.bench.accept import send
 from tests.bench.keyturn import CLI, data_folder, run_keyturn, sqlite_url
 from tests.bench.load import percentile
@@ -24,7 +25,7 @@ SECONDS: Final = 10
 WARM_UP_SECONDS: Final = 2
 SETTLE_SECONDS: Final = 30.0
 FIRST_DEVICE: Final = 0x0002_0000_8900_0001
-CREDENTIALS: Final = {"KEYTURN_UBLOX_API_KEY": "k7Wq2ZtR9pLx4VbN", "KEYTURN_UBLOX_API_SECRET": "s3Hd8YfJ6mCg1XuP"}
+CREDENTIALS: Final = {"KEYTURN_UBLOX_API_KEY": API_KEY, "KEYTURN_UBLOX_API_SECRET": API_SECRET}
 
 
 @contextmanager
@@ -44,9 +45,9 @@ def twin() -> Iterator[int]:
 
 
 def notices(port: int, *, after: int, seconds: int) -> list[tuple[str, float]]:
-    """Send notices of expiring certificates at the rate; give each device with the moment at which it was due."""
+    """Send notices of devices that bootstrapped at the rate; give each device with the moment at which it was due."""
     number = FIRST_DEVICE - 1 + after
-    summary = send(port, seconds=seconds, rate=RATE, kind="expiration", first=number)
+    summary = send(port, seconds=seconds, rate=RATE, kind="bootstrap", first=number)
     if summary["accepted"] != seconds * RATE:
         raise DidNotRun(f"only {summary['accepted']} of {seconds * RATE} notices were accepted: {summary['statuses']}")
     return [(uid, due) for uid, due in summary["sent"]]
@@ -66,7 +67,7 @@ def measure(grounds: Grounds) -> dict[str, float]:
     """Run the story once, after a warm-up that does not count."""
     with ExitStack() as stack:
         seen = stack.enter_context(witness(stack.enter_context(twin())))
-        settings = {"KEYTURN_UBLOX_BASE_URL": f"http://127.0.0.1:{seen.port}", **CREDENTIALS}
+        settings = {"KEYTURN_UBLOX_BASE_URL": f"http://127.0.0.1:{seen.port}/v1", **CREDENTIALS}
         queues = ("control", "ublox")
         running = stack.enter_context(
             run_keyturn(grounds, working=True, queues=queues, database=sqlite_url, more=settings)

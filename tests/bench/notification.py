@@ -3,16 +3,20 @@
 from typing import Final
 
 BODY_BYTES: Final = 400
+
 TEMPLATES: Final = {
+    # no rule of the shipped playbook: accepting and planning is all that is done with it
     "properties": (
         b'{"ROTPublicUID":"%%016x","Timestamp":"2026-05-09T00:10:15","EventType":"DEVICE_PROPERTIES_CHANGE_EVENT",'
         b'"Payload":{"CurrentProperties":{"Authorizations":[{"Name":"LocalDPR","State":"ENABLED",'
         b'"SyncDate":"2026-02-12T06:22:14+00:00"}]},"Note":"%s"}}'
     ),
-    "expiration": (
-        b'{"ROTPublicUID":"%%016x","Timestamp":"2026-05-10T19:39Z","EventType":"DEVICE_CERTIFICATE_EXPIRATION_EVENT",'
-        b'"Payload":{"CertificateAuthorityName":"example.com","CertificateSerialNumber":"73068c914de40ccaee84e03a66b4858",'
-        b'"DaysToExpiration":60,"ExpirationDate":"2026-07-09T19:39Z","Note":"%s"}}'
+    # leads to one operation on its device
+    "bootstrap": (
+        b'{"ROTPublicUID":"%%016x","Timestamp":"2026-05-07T11:23:32","EventType":"DEVICE_BOOTSTRAP_EVENT","Payload":{'
+        b'"RotVersion":"1","SerialNumber":"235435","Version":"12","DeviceSerialNumber":"123234354",'
+        b'"IMEI":"862618583984360","DeviceProfileUID":"QHlN732VgUWCdfNeXHkQR1","TypeNumber":"SARA-R410M-03B-00",'
+        b'"IsBlacklisted":false,"Note":"%s"}}'
     ),
 }
 

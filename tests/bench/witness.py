@@ -13,6 +13,8 @@ from typing import Final
 
 import uvloop
 
+from tests.bench.processes import READY_SECONDS, DidNotRun
+
 UID: Final = re.compile(rb'"([0-9a-f]{16})"')
 OVERLAP: Final = 18
 """Bytes of the last chunk that are looked at again, because a number may be cut in two."""
@@ -54,35 +56,28 @@ class Witness:
         with suppress(ConnectionError):
             writer.close()
 
+    async def run(self, ready: threading.Event) -> None:
+        """Listen until told to stop, then drop every connection."""
+        self.stopped = asyncio.Event()
+        self.loop = asyncio.get_running_loop()
+        server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        ready.set()
+        await self.stopped.wait()
+        server.close()
+
 
 @contextmanager
 def witness(upstream_port: int) -> Iterator[Witness]:
     """Run a witness in a thread of the bench, which has nothing else to do meanwhile."""
     seen = Witness(upstream_port)
     ready = threading.Event()
-    loop = uvloop.new_event_loop()
-
-    async def listen() -> asyncio.Server:
-        server = await asyncio.start_server(seen.serve, "127.0.0.1", 0)
-        seen.port = server.sockets[0].getsockname()[1]
-        ready.set()
-        return server
-
-    def run() -> None:
-        server = loop.run_until_complete(listen())
-        loop.run_forever()
-        server.close()
-        waiting = asyncio.all_tasks(loop)
-        for task in waiting:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*waiting, return_exceptions=True))
-        loop.close()
-
-    thread = threading.Thread(target=run, name="witness", daemon=True)
+    thread = threading.Thread(target=lambda: uvloop.run(seen.run(ready)), name="witness", daemon=True)
     thread.start()
-    ready.wait()
+    if not ready.wait(READY_SECONDS):
+        raise DidNotRun("the witness does not listen")
     try:
         yield seen
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        seen.loop.call_soon_threadsafe(seen.stopped.set)
         thread.join()

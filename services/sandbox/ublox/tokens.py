@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 import orjson
@@ -22,6 +23,7 @@ REFRESH_LIFE: Final = timedelta(days=3)
 """``/refreshauthtoken``: "The RefreshToken can be used for 3 days"."""
 
 ISSUER: Final = "https://cognito-idp.sandbox.invalid/sandbox_pool"
+_KEY_ID: Final = "sandbox-signing-key"
 _PARTS: Final = 3
 
 Claims = Mapping[str, Any]
@@ -36,14 +38,20 @@ class _Login:
     at: datetime
 
 
+@cache
+def _signing_key() -> rsa.RSAPrivateKey:
+    """One per process: it takes a while to find. The audience tells the tokens of two twins apart."""
+    return rsa.generate_private_key(65537, 2048)
+
+
 @dataclass(kw_only=True, slots=True)
 class Tokens:
     """Issues and checks the tokens of some accounts."""
 
     accounts: Mapping[str, str]
     clock: Callable[[], datetime]
-    _key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
-    _key_id: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    _key: rsa.RSAPrivateKey = field(default_factory=_signing_key)
+    _audience: str = field(default_factory=lambda: secrets.token_hex(13))
     _logins: dict[str, _Login] = field(default_factory=dict)
 
     def log_in(self, api_key: str, api_secret: str, *, life: int) -> tuple[str, str] | None:
@@ -67,13 +75,13 @@ class Tokens:
         """Whether the ``Authorization`` header holds a token of ours that is not over."""
         token = bare_token(header or "", scheme)
         claims = self._verified(token) if token else None
-        return claims is not None and claims["exp"] > self.clock().timestamp()
+        return claims is not None and claims["aud"] == self._audience and claims["exp"] > self.clock().timestamp()
 
     def _claims(self, login: _Login, life: int) -> Claims:
         now = int(self.clock().timestamp())
         return {
             "sub": str(uuid.uuid5(uuid.NAMESPACE_URL, login.api_key)),
-            "aud": "sandbox-client",
+            "aud": self._audience,
             "event_id": login.event_id,
             "token_use": "id",
             "auth_time": int(login.at.timestamp()),
@@ -84,7 +92,7 @@ class Tokens:
         }
 
     def _signed(self, claims: Claims) -> str:
-        head = _encoded(orjson.dumps({"kid": self._key_id, "alg": "RS256"}))
+        head = _encoded(orjson.dumps({"kid": _KEY_ID, "alg": "RS256"}))
         text = head + b"." + _encoded(orjson.dumps(claims))
         signature = self._key.sign(text, padding.PKCS1v15(), SHA256())
         return (text + b"." + _encoded(signature)).decode()

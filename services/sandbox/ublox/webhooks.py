@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from functools import cache
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -56,6 +57,12 @@ class Hooks:
     def listed(self) -> list[tuple[str, str]]:
         """Each registration as type and URL."""
         return [(event_type, url) for event_type, urls in self.by_type.items() for url in urls]
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """One per process: it takes 30 ms to load."""
+    return httpx.create_ssl_context()
 
 
 def acceptable(url: str) -> bool:
@@ -106,10 +113,8 @@ class Post:
     def open(self) -> None:
         """Start the threads."""
         self._open = True
-        context = httpx.create_ssl_context()
         self._postmen = [
-            threading.Thread(target=self._deliver_all, args=(context,), name=f"post-{number}", daemon=True)
-            for number in range(_POSTMEN)
+            threading.Thread(target=self._deliver_all, name=f"post-{number}", daemon=True) for number in range(_POSTMEN)
         ]
         for postman in self._postmen:
             postman.start()
@@ -132,8 +137,8 @@ class Post:
                 return
         self._deliveries.add("dropped")
 
-    def _deliver_all(self, context: ssl.SSLContext) -> None:
-        with httpx.HTTPTransport(verify=context, trust_env=False) as line:
+    def _deliver_all(self) -> None:
+        with httpx.HTTPTransport(verify=_trust(), trust_env=False) as line:
             while (letter := self._next()) is not None:
                 self._deliveries.add("sent" if self._delivered(line, letter) else "failed")
 
