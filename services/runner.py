@@ -116,7 +116,7 @@ class Runner:
         """Wait while the batch would fill within the linger at the pace of the last half second."""
         until = time.monotonic() + self._terms.linger
         while (now := time.monotonic()) < until:
-            waiting = len(self._ledger.work.runnable(operation.name, self._clock(), operation.batch))
+            waiting = self._ledger.work.batch_size(operation.name, self._clock(), operation.batch)
             if not 0 < waiting < operation.batch:
                 return
             while gate.claims and gate.claims[0][0] < now - _PACE_WINDOW:

@@ -21,13 +21,18 @@ _RUNNABLE: Final = f"""
 """  # noqa: S608 - constants only
 """Due, and first in the line of its target: jobs of one target run one at a time, in order of arrival."""
 
+_BATCH: Final = f"""
+    SELECT j.id FROM jobs j WHERE {_RUNNABLE} AND (j.parameters, j.progress = '{{}}') = (
+        SELECT j.parameters, j.progress = '{{}}' FROM jobs j WHERE {_RUNNABLE} ORDER BY j.not_before, j.id LIMIT 1)
+    ORDER BY j.not_before, j.id LIMIT :limit
+"""  # noqa: S608 - constants only
+"""What goes into one call with the oldest: the same parameters, and begun or not begun, because those that are begun
+mostly only look."""
+
 _CLAIM: Final = f"""
     UPDATE jobs SET state = 'running', fence = fence + 1, attempts = attempts + 1, worker = :worker,
            claimed_at = :now, lease_until = :lease_until, updated_at = :now, reason = 'a worker has it'
-    WHERE state = 'due' AND id IN (
-        SELECT j.id FROM jobs j WHERE {_RUNNABLE} AND j.parameters = (
-            SELECT j.parameters FROM jobs j WHERE {_RUNNABLE} ORDER BY j.not_before, j.id LIMIT 1)
-        ORDER BY j.not_before, j.id LIMIT :limit %s)
+    WHERE state = 'due' AND id IN ({_BATCH} %s)
     RETURNING id, operation, target, parameters, fence, attempts, created_at, progress, evidence
 """  # noqa: S608 - constants only
 
@@ -73,14 +78,12 @@ class Work:
         self._database = database
         self._claim = text(_CLAIM % ("" if database.is_sqlite else "FOR UPDATE SKIP LOCKED"))
 
-    def runnable(self, operation: str, now: datetime, limit: int) -> list[datetime]:
-        """Since when the jobs that could be claimed now are due, oldest first, at most `limit` of them."""
-        query = text(
-            f"SELECT j.not_before FROM jobs j WHERE {_RUNNABLE} ORDER BY j.not_before, j.id LIMIT :limit"  # noqa: S608 - constants only
-        )
+    def batch_size(self, operation: str, now: datetime, limit: int) -> int:
+        """How many jobs a claim would take now."""
+        query = text(f"SELECT count(*) FROM ({_BATCH}) AS batch")  # noqa: S608 - constants only
         with self._database.reading() as connection:
-            rows = connection.execute(query, {"operation": operation, "now": to_us(now), "limit": limit})
-            return [from_us(row.not_before) for row in rows]
+            bound = {"operation": operation, "now": to_us(now), "limit": limit}
+            return int(connection.execute(query, bound).scalar_one())
 
     def claim(self, operation: str, *, worker: str, now: datetime, lease: timedelta, limit: int) -> list[Job]:
         """Take up to `limit` due jobs of one operation and the same parameters; each has one winner."""

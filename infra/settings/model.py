@@ -93,7 +93,7 @@ class Settings(BaseModel):
     retry_cap: Seconds = Field(900.0, description="Longest wait between two attempts in seconds.")
     worker_threads: int = Field(128, ge=1, le=1024, description="Jobs that one worker process performs at a time.")
     bulk_linger: float = Field(
-        0.2, ge=0, le=60, allow_inf_nan=False, description="Seconds to wait for more jobs that fit into the same call."
+        0.35, ge=0, le=60, allow_inf_nan=False, description="Seconds to wait for more jobs that fit into the same call."
     )
     renewal_look_every: Seconds = Field(3600.0, description="Seconds between two looks at a renewal that is awaited.")
     renewal_deadline: Seconds = Field(

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final, NoReturn
 
 import orjson
 import typer
@@ -13,8 +13,10 @@ from rich.text import Text
 from schemas.errors import InputError
 from schemas.events import Notification, read_notification
 from schemas.jobs import NewJob
-from schemas.playbook import Decision, Rule
-from services.playbook import Playbook, default_text, load_playbook, read_text
+
+if TYPE_CHECKING:
+    from schemas.playbook import Decision, Rule
+    from services.playbook import Playbook
 
 LARGEST_EVENT: Final = 1024 * 1024
 """Bytes of an event; the samples have a few hundred."""
@@ -66,8 +68,10 @@ def try_event(
         _show(loaded, notification)
 
 
-def _load(file: Path | None) -> Playbook:
-    from services.operations import PARAMETERS  # noqa: PLC0415 - a command that needs no operations does not load them
+def _load(file: Path | None) -> "Playbook":
+    """Load CEL and the operations here, so that no other command pays for them."""
+    from services.operations import PARAMETERS
+    from services.playbook import default_text, load_playbook, read_text
 
     return load_playbook(default_text() if file is None else read_text(file), operations=PARAMETERS)
 
@@ -101,7 +105,7 @@ def _understood(content: bytes, name: str) -> Notification:
         raise InputError([f"{name} is not an event: {error}"]) from None
 
 
-def _result(playbook: Playbook, notification: Notification) -> dict[str, Any]:
+def _result(playbook: "Playbook", notification: Notification) -> dict[str, Any]:
     decision = playbook.decide(notification)
     return {
         "event": _as_understood(notification),
@@ -123,7 +127,7 @@ def _as_understood(notification: Notification) -> dict[str, Any]:
     }
 
 
-def _show(playbook: Playbook, notification: Notification) -> None:
+def _show(playbook: "Playbook", notification: Notification) -> None:
     console = _console()
     for key, value in _as_understood(notification).items():
         console.print(f"{key:12} {_json(value)}", soft_wrap=True)
@@ -136,7 +140,7 @@ def _show(playbook: Playbook, notification: Notification) -> None:
         console.print(line, soft_wrap=True)
 
 
-def _lines_of(decision: Decision) -> list[str]:
+def _lines_of(decision: "Decision") -> list[str]:
     lines = [_job(job) for job in decision.jobs]
     lines += [f"alert    {_json(text)}" for text in decision.alerts]
     lines += [f"confirm  {operation}" for operation in decision.confirms]
@@ -149,7 +153,7 @@ def _job(job: NewJob) -> str:
     return f"job      {job.operation} on {job.target} with {_json(job.parameters)}{unless}"
 
 
-def _table_of(playbook: Playbook) -> Table:
+def _table_of(playbook: "Playbook") -> Table:
     table = Table("rule", "on", "when", "then")
     for rule in playbook.document.rules:
         name = rule.name if rule.enabled else f"{rule.name} (disabled)"
@@ -157,13 +161,13 @@ def _table_of(playbook: Playbook) -> Table:
     return table
 
 
-def _trigger(rule: Rule) -> str:
+def _trigger(rule: "Rule") -> str:
     if rule.on.kind == "event":
         return "\n".join(rule.on.event)
     return f"schedule {rule.on.schedule}" if rule.on.schedule else "manual"
 
 
-def _effect(rule: Rule) -> str:
+def _effect(rule: "Rule") -> str:
     if rule.alert is not None:
         return f"alert: {_json(rule.alert)}"
     if rule.confirm is not None:

@@ -1,14 +1,11 @@
 """``keyturn sandbox``: a twin of an outside system, to try Keyturn against."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.sandbox.server import Address, serve
-from services.sandbox.ublox.app import build
-from services.sandbox.ublox.dials import Dials
-from services.sandbox.ublox.fleet import MOST_DEVICES, Recruits
-from services.sandbox.ublox.twin import Twin
+if TYPE_CHECKING:
+    from services.sandbox.server import Address
 
 app = typer.Typer(no_args_is_help=True, help="Twins of the outside systems, over real HTTP, with fault dials.")
 
@@ -23,10 +20,16 @@ def ublox(
     *,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port and prints it.")],
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    devices: Annotated[int, typer.Option(min=0, max=MOST_DEVICES, help="Devices to begin with.")] = 0,
+    devices: Annotated[int, typer.Option(min=0, max=100_000, help="Devices to begin with.")] = 0,
     heartbeat: Annotated[float, typer.Option(min=0.01, help="Seconds between two heartbeats.")] = 2.0,
 ) -> None:
     """Run a twin of u-blox Security Services until it is stopped."""
+    from services.sandbox.server import serve
+    from services.sandbox.ublox.app import build
+    from services.sandbox.ublox.dials import Dials
+    from services.sandbox.ublox.fleet import Recruits
+    from services.sandbox.ublox.twin import Twin
+
     twin = Twin(dials=Dials(heartbeat_seconds=heartbeat))
     if devices:
         twin.recruit(Recruits(count=devices))
@@ -37,7 +40,7 @@ def ublox(
         raise typer.Exit(1) from None
 
 
-def _print_ready(address: Address) -> None:
+def _print_ready(address: "Address") -> None:
     typer.echo(f"u-blox twin ready: API {address.url}/v1  dials {address.url}/_twin/dials")
 
 

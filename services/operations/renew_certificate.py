@@ -27,7 +27,7 @@ from services.operations.contract import Tools, outcome_of
 ROUNDS: Final = 2
 """How often a renewal is asked for when the deadline passes without a new serial number."""
 
-_NOT_TAKEN: Final = frozenset({401, 403, 409, 429, 503})
+_NOT_TAKEN: Final = frozenset({401, 403, 409, 429})
 """Answers after which it is certain that nothing was asked for; any other failure leaves a doubt."""
 
 _DETAILS = (Detail.PROVISIONING, Detail.ZTP)

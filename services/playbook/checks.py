@@ -131,8 +131,6 @@ def _parameter_faults(model: type[BaseModel], given: Mapping[str, Any], *, at: P
         complete_parameters(model, given)
     except ValidationError as error:
         yield from shape_faults(error, at=at, model=model)
-    except ValueError as error:  # a value that JSON cannot carry
-        yield Fault(at, f"expected values that JSON can carry: {error}")
 
 
 def _steps(rule: RawRule) -> list[tuple[int, dict[str, Any]]]:

@@ -3,8 +3,9 @@
 A condition sees one variable, ``event``. To hand a whole notification to CEL costs ten times what the comparison
 itself does, so a condition also says which fields it reads, and only those are handed over.
 
-What bounds a run: the length of the text, at most `MOST_MACROS` loops and none inside another, no function beyond
-`FUNCTIONS`, and at most `MOST_VALUES` values of an event.
+A loop runs over what a stranger sent, and CEL has no clock that stops it: a loop that joins lists or compiles a pattern
+at every turn was seen to take minutes for a thousand values. So what a loop does is kept proportional to the event: it
+sees at most `MOST_VALUES` values of it, reads only its own variable, and holds no other loop and no pattern.
 """
 
 import re
@@ -36,8 +37,10 @@ FUNCTIONS: Final = frozenset(
         "duration",
     }
 )
-MACROS: Final = ("all", "exists", "exists_one", "existsOne", "filter", "map")
-MOST_MACROS: Final = 4
+LOOPS: Final = ("all", "exists", "exists_one", "existsOne")
+MOST_LOOPS: Final = 4
+MOST_SUMS: Final = 8
+"""Plus signs in a condition; each may join long lists."""
 MOST_VALUES: Final = 1000
 """Values of an event that a condition may see; every 64 characters of text count as one."""
 
@@ -47,8 +50,8 @@ _TEXT = re.compile(
     r"""|//[^\n]*"""
 )
 _EVENT = re.compile(r"(?<![\w.])event\b(?:\.(\w+)(?:\.(\w+)(?!\w|\s*\())?)?")
-_MACRO = re.compile(rf"\.(?:{'|'.join(MACROS)})\s*\(")
-_BOUND = re.compile(rf"\.(?:{'|'.join(MACROS)})\s*\(\s*(\w+)\s*,")
+_LOOP = re.compile(rf"\.(?:{'|'.join(LOOPS)})\s*\(")
+_BOUND = re.compile(rf"\.(?:{'|'.join((*LOOPS, 'map', 'filter'))})\s*\(\s*(\w+)\s*,")
 _PROBE: Final = {"type": "", "device": "", "payload": {}, "days_to_expiration": 30, "text": ""}
 
 
@@ -167,7 +170,7 @@ def _name_faults(bare: str, references: Mapping[str, list[str]]) -> Iterator[str
             yield f"unknown variable {name}; a condition sees only event, with {', '.join(FIELDS)}"
     for name in references["functions"]:
         if name.isidentifier() and name not in FUNCTIONS:  # an operator's name, such as _==_, is none
-            yield f"unknown function {name}; expected one of {', '.join(sorted(FUNCTIONS))} or {', '.join(MACROS)}"
+            yield f"unknown function {name}; expected one of {', '.join(sorted(FUNCTIONS))} or {', '.join(LOOPS)}"
 
 
 def _field_faults(bare: str) -> Iterator[str]:
@@ -178,12 +181,19 @@ def _field_faults(bare: str) -> Iterator[str]:
 
 
 def _loop_faults(bare: str) -> Iterator[str]:
-    """Loops run over what a stranger sent, so their number is bounded and none stands inside another."""
-    starts = [found.end() for found in _MACRO.finditer(bare)]
-    if len(starts) > MOST_MACROS:
-        yield f"at most {MOST_MACROS} of {', '.join(MACROS)} may stand in a condition, not {len(starts)}"
-    if any(start < other < _closing(bare, start) for start in starts for other in starts):
-        yield f"none of {', '.join(MACROS)} may stand inside another"
+    if found := re.search(r"\.(map|filter)\s*\(", bare):
+        yield f"{found[1]} makes lists, which costs more than a condition may; expected one of {', '.join(LOOPS)}"
+    if bare.count("+") > MOST_SUMS:
+        yield f"at most {MOST_SUMS} plus signs may stand in a condition, not {bare.count('+')}"
+    bodies = [bare[found.end() : _closing(bare, found.end())] for found in _LOOP.finditer(bare)]
+    if len(bodies) > MOST_LOOPS:
+        yield f"at most {MOST_LOOPS} of {', '.join(LOOPS)} may stand in a condition, not {len(bodies)}"
+    if any(_LOOP.search(body) for body in bodies):
+        yield f"none of {', '.join(LOOPS)} may stand inside another"
+    if any(_EVENT.search(body) for body in bodies):
+        yield "a loop reads its own variable only; compare with event outside of it"
+    if any(re.search(r"\bmatches\s*\(", body) for body in bodies):
+        yield "matches may not stand inside a loop; expected contains, startsWith or endsWith"
 
 
 def _closing(bare: str, start: int) -> int:

@@ -16,7 +16,7 @@ from infra.ledger import Ledger
 from infra.settings import Settings
 from services.intake import Intake
 from services.web.health import Health
-from services.web.hooks import PREFIX, Hooks, TokenList
+from services.web.hooks import BODY_SECONDS, PREFIX, Hooks, TokenList
 from services.web.receipts import Receipts
 
 _GC_THRESHOLDS: Final = (50_000, 20, 20)
@@ -26,7 +26,15 @@ _GC_THRESHOLDS: Final = (50_000, 20, 20)
 class Site:
     """The whole ASGI application of a web process."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, broker: Celery, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        broker: Celery,
+        *,
+        clock: Callable[[], datetime],
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
         tokens = TokenList(token.get_secret_value() for token in settings.webhook_tokens)
         self._ledger = ledger
         self._broker = broker
@@ -37,13 +45,15 @@ class Site:
             queue_limit=settings.accept_queue_limit,
             backlog_limit=settings.backlog_limit,
         )
-        self._hooks: ASGIApp = Hooks(self._intake, tokens, body_limit=settings.body_limit_bytes, clock=clock)
+        self._hooks: ASGIApp = Hooks(
+            self._intake, tokens, body_limit=settings.body_limit_bytes, body_seconds=body_seconds, clock=clock
+        )
         health = Health(ledger, clock=clock, sweep_every=settings.sweep_every)
         self._rest = Starlette(
             routes=[
                 Route("/healthz", health.alive, methods=["GET"]),
                 Route("/readyz", health.ready, methods=["GET"]),
-                Route("/receipts/{receipt}", Receipts(ledger, tokens), methods=["GET"]),
+                Route("/receipts/{receipt}", Receipts(ledger, tokens).show, methods=["GET"]),
             ],
             lifespan=self._lifespan,
         )

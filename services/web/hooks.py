@@ -9,7 +9,8 @@ import asyncio
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable
+import types
+from collections.abc import Callable, Generator, Iterable
 from datetime import datetime
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ PREFIX: Final = "/webhooks/ublox"
 RETRY_AFTER: Final = 5
 """Seconds after which a sender may try again when the ledger could not take a delivery."""
 
-_BODY_SECONDS: Final = 10.0
+BODY_SECONDS: Final = 10.0
 """A body that is not complete by then is given up: a slow sender holds no connection for long."""
 
 _HOOK_NAME: Final = re.compile(r"(?:/([A-Za-z0-9._-]{1,64}))?")
@@ -78,10 +79,19 @@ class TokenList:
 class Hooks:
     """The ASGI application under `PREFIX`."""
 
-    def __init__(self, intake: Intake, tokens: TokenList, *, body_limit: int, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        tokens: TokenList,
+        *,
+        body_limit: int,
+        body_seconds: float,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._intake = intake
         self._tokens = tokens
         self._body_limit = body_limit
+        self._body_seconds = body_seconds
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,36 +133,39 @@ class Hooks:
             raise Refusal(415, "expected a body without Content-Encoding")
 
     async def _read(self, receive: Receive) -> bytes | None:
-        first = await receive()
-        if first["type"] == "http.disconnect":
-            return None
-        body: bytes = first.get("body", b"")
-        if first.get("more_body"):
-            try:
-                async with asyncio.timeout(_BODY_SECONDS):
-                    return await self._read_rest(body, receive)
-            except TimeoutError:
-                detail = f"the body was not complete after {_BODY_SECONDS:g} s"
-                raise Refusal(408, detail, headers=[(b"connection", b"close")]) from None
-        if len(body) > self._body_limit:
-            raise self._too_large()
-        return body
+        """Give the body, or None when the sender went away; only a body that is not there yet costs a timer."""
+        begun = receive().__await__()
+        try:
+            waits_for = next(begun)
+        except StopIteration as came:
+            first: Message = came.value
+            if not first.get("more_body"):
+                return await self._whole(first, receive)
+            rest = self._whole(first, receive)
+        else:
+            rest = self._late(begun, waits_for, receive)
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                return await rest
+        except TimeoutError:
+            detail = f"the body was not complete after {self._body_seconds:g} s"
+            raise Refusal(408, detail, headers=[(b"connection", b"close")]) from None
 
-    async def _read_rest(self, body: bytes, receive: Receive) -> bytes | None:
+    async def _late(self, begun: Generator[Any, Any, Message], waits_for: object, receive: Receive) -> bytes | None:
+        return await self._whole(await _resumed(begun, waits_for), receive)
+
+    async def _whole(self, message: Message, receive: Receive) -> bytes | None:
         """Count what streams in, so that a chunked body has the same limit as a declared one."""
-        parts, size, more = [body], len(body), True
-        while more:
-            if size > self._body_limit:
-                raise self._too_large()
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
+        parts, size = [], 0
+        while message["type"] != "http.disconnect":
             parts.append(message.get("body", b""))
             size += len(parts[-1])
-            more = message.get("more_body", False)
-        if size > self._body_limit:
-            raise self._too_large()
-        return b"".join(parts)
+            if size > self._body_limit:
+                raise self._too_large()
+            if not message.get("more_body"):
+                return b"".join(parts)
+            message = await receive()
+        return None
 
     def _too_large(self) -> Refusal:
         detail = f"a notification may have {self._body_limit} bytes"
@@ -167,6 +180,13 @@ class Hooks:
         if arrival.fault:
             raise Refusal(400, arrival.fault, receipt=arrival.receipt)
         return arrival.receipt
+
+
+@types.coroutine
+def _resumed(begun: Generator[Any, Any, Message], waits_for: object) -> Generator[Any, Any, Message]:
+    """Await a call whose first step has been taken already."""
+    yield waits_for
+    return (yield from begun)
 
 
 def _understand(body: bytes, hook: str, now: datetime) -> Arrival:

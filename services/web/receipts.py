@@ -1,11 +1,17 @@
 """What became of a delivery: the status address of a receipt, for whoever may deliver."""
 
+import re
+from typing import Final
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from infra.ledger import Ledger, Receipt
 from schemas.errors import LedgerUnavailable
 from services.web.hooks import RETRY_AFTER, TokenList
+
+_RECEIPT: Final = re.compile(r"evt_[0-9a-f]{32}")
+"""Whatever else stands in the address was never given, and need not be a text that a database can take."""
 
 
 class Receipts:
@@ -14,14 +20,14 @@ class Receipts:
     def __init__(self, ledger: Ledger, tokens: TokenList) -> None:
         self._ledger = ledger
         self._tokens = tokens
-        self.__name__ = "receipts"  # Starlette names a route after its endpoint
 
-    def __call__(self, request: Request) -> JSONResponse:
+    def show(self, request: Request) -> JSONResponse:
         """Answer with the event's state, what the playbook said, and its jobs."""
         if not self._tokens.admits(request.headers.raw):
             return _problem(401, "Not authorized", "the Authorization header is missing or wrong")
+        name = request.path_params["receipt"]
         try:
-            receipt = self._ledger.inbox.receipt(request.path_params["receipt"])
+            receipt = self._ledger.inbox.receipt(name) if _RECEIPT.fullmatch(name) else None
         except LedgerUnavailable as error:
             return _problem(503, "The ledger cannot be read", str(error), {"retry-after": str(RETRY_AFTER)})
         if receipt is None:

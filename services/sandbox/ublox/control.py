@@ -74,6 +74,7 @@ def control_routes(twin: Twin) -> list[Route]:
         ("PATCH", "/dials", _turn_dials),
         ("GET", "/stats", _show_stats),
         ("POST", "/stats/reset", _reset_stats),
+        ("POST", "/reset", _reset),
         ("POST", "/devices", _recruit),
         ("GET", "/devices/{uid}", _show_device),
         ("POST", "/heartbeat", _beat),
@@ -121,6 +122,11 @@ async def _show_stats(twin: Twin, request: Request) -> object:
 
 async def _reset_stats(twin: Twin, _request: Request) -> object:
     twin.tally.clear()
+    return {}
+
+
+async def _reset(twin: Twin, _request: Request) -> object:
+    await twin.reset()
     return {}
 
 

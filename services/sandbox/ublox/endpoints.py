@@ -71,18 +71,22 @@ class Answer:
 
 
 class RateLimit:
-    """Counts the calls of the running second."""
+    """Admits so many calls in each second; a new limit starts a new second."""
 
     def __init__(self) -> None:
-        self._second = 0
-        self._count = 0
+        self._second: tuple[int, int] | None = None
+        self._admitted = 0
 
     def exceeded(self, limit: int | None) -> bool:
-        """Count one call and say whether it is one too many."""
-        second = int(time.monotonic())
-        self._count = self._count + 1 if second == self._second else 1
-        self._second = second
-        return limit is not None and self._count > limit
+        """Whether this call is one too many."""
+        if limit is None:
+            self._second = None
+            return False
+        second = (int(time.monotonic()), limit)
+        if second != self._second:
+            self._second, self._admitted = second, 0
+        self._admitted += 1
+        return self._admitted > limit
 
 
 def api_routes(twin: Twin) -> list[Route]:

@@ -42,6 +42,10 @@ class Heartbeats:
         self._due.clear()
         self.enlist(devices)
 
+    def dismiss(self) -> None:
+        """Forget every device."""
+        self._due.clear()
+
     def next_in(self, device: Device) -> float:
         """Seconds until the next heartbeat of this device."""
         return next((max(0.0, due - time.monotonic()) for due, _, known in self._due if known is device), 0.0)

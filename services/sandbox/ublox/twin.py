@@ -58,11 +58,11 @@ class Twin:
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.clock = clock
-        self.dials = dials or Dials()
+        self._first_dials = dials or Dials()
+        self.dials = self._first_dials
         self.random = Random(self.dials.seed)  # noqa: S311 - decides which faults strike; a run must be repeatable
         self.tokens = Tokens(accounts=accounts or {API_KEY: API_SECRET}, clock=clock)
-        self.fleet = Fleet(clock=clock, random=self.random)
-        self.fleet.authority(DEFAULT_CA)
+        self.fleet = self._new_fleet()
         self.hooks = Hooks()
         self.tally = Tally()
         self.post = Post(self.tally.deliveries)
@@ -98,6 +98,22 @@ class Twin:
         self.random.seed(self.dials.seed)
         if self.dials.heartbeat_seconds != before.heartbeat_seconds:
             self.heartbeats.rearm()
+
+    async def reset(self) -> None:
+        """Forget devices, roots, registrations and counts, and turn every dial back; logins stay good."""
+        for task in self._tasks:
+            task.cancel()
+        self.heartbeats.dismiss()
+        self.fleet, self.hooks = self._new_fleet(), Hooks()
+        self.dials = self._first_dials
+        self.random.seed(self.dials.seed)
+        await asyncio.to_thread(self.post.discard)
+        self.tally.clear()
+
+    def _new_fleet(self) -> Fleet:
+        fleet = Fleet(clock=self.clock, random=self.random)
+        fleet.authority(DEFAULT_CA)
+        return fleet
 
     def recruit(self, recruits: Recruits) -> list[Device]:
         """Make devices and set their hearts going.

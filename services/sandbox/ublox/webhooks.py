@@ -26,7 +26,8 @@ _POSTMEN: Final = 4
 """Threads, each with a connection pool of its own. A client shared by threads or tasks delivered half as much, and so
 did httpx.Client against the transport below it, whose cookies and redirects nobody wants here."""
 
-_PATIENCE: Final = {"timeout": httpx.Timeout(5.0).as_dict()}
+_LONGEST_SECONDS: Final = 5.0
+_PATIENCE: Final = {"timeout": httpx.Timeout(_LONGEST_SECONDS).as_dict()}
 _PAUSE_SECONDS: Final = 0.2
 
 
@@ -101,14 +102,18 @@ class Post:
     def __init__(self, deliveries: Deliveries) -> None:
         self._deliveries = deliveries
         self._waiting: deque[Letter] = deque()
-        self._mail = threading.Condition()
+        lock = threading.Lock()
+        self._mail = threading.Condition(lock)
+        self._rest = threading.Condition(lock)
+        self._under_way = 0
         self._open = False
         self._postmen: list[threading.Thread] = []
 
     @property
     def waiting(self) -> int:
-        """Deliveries that no thread has taken yet."""
-        return len(self._waiting)
+        """Deliveries that are not done with."""
+        with self._mail:
+            return len(self._waiting) + self._under_way
 
     def open(self) -> None:
         """Start the threads."""
@@ -128,6 +133,12 @@ class Post:
         for postman in self._postmen:
             postman.join(timeout=1)
 
+    def discard(self) -> None:
+        """Throw away what waits and see off what is on its way, so that nothing is counted afterwards."""
+        with self._rest:
+            self._waiting.clear()
+            self._rest.wait_for(lambda: not self._under_way, timeout=_LONGEST_SECONDS)
+
     def send(self, letter: Letter) -> None:
         """Queue a letter and return at once."""
         with self._mail:
@@ -141,11 +152,17 @@ class Post:
         with httpx.HTTPTransport(verify=_trust(), trust_env=False) as line:
             while (letter := self._next()) is not None:
                 self._deliveries.add("sent" if self._delivered(line, letter) else "failed")
+                with self._rest:
+                    self._under_way -= 1
+                    self._rest.notify_all()
 
     def _next(self) -> Letter | None:
         with self._mail:
             self._mail.wait_for(lambda: self._waiting or not self._open)
-            return self._waiting.popleft() if self._open else None
+            if not self._open:
+                return None
+            self._under_way += 1
+            return self._waiting.popleft()
 
     def _delivered(self, line: httpx.HTTPTransport, letter: Letter) -> bool:
         for retry in range(letter.retries + 1):
