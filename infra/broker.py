@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 def make_celery(redis_url: str, *, sweep_every: float) -> Celery:
     """Make the Celery application, without tasks."""
-    app = Celery("keyturn", broker=redis_url)
+    app = Celery("keyturn", broker=redis_url.replace("unix://", "redis+socket://", 1))  # kombu's word for a socket
     direct = Exchange("", type="direct")  # the nameless exchange needs no binding, which a wiped Redis would have lost
     app.conf.update(
         accept_content=["json"],

@@ -23,7 +23,6 @@ from infra.settings.samples import without_scheme
 
 Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
 Credential = Annotated[SecretStr | None, AfterValidator(rules.credential)]
-WebAddress = Annotated[str, AfterValidator(rules.web_address)]
 UpstreamAddress = Annotated[str, AfterValidator(rules.upstream_address)]
 ExistingFile = Annotated[Path, AfterValidator(rules.readable_file)]
 
@@ -56,9 +55,6 @@ class Settings(BaseModel):
 
     host: str = Field("127.0.0.1", min_length=1, description="Address that the web process listens on.")
     port: int = Field(8080, ge=0, le=65_535, description="Port that the web process listens on; 0 takes a free one.")
-    public_url: WebAddress | None = Field(
-        None, description="Address under which u-blox reaches this site, to register webhooks with."
-    )
     webhook_tokens: Annotated[tuple[SecretStr, ...], BeforeValidator(rules.webhook_tokens), Field(min_length=1)] = (
         Field(
             description="Whole Authorization header values that a webhook may carry, one per line, "
@@ -68,7 +64,7 @@ class Settings(BaseModel):
     body_limit_bytes: int = Field(262_144, ge=1024, le=16_777_216, description="Largest webhook body that is read.")
     accept_timeout: Seconds = Field(2.0, description="Seconds that a webhook waits for its commit before it gets 503.")
     accept_queue_limit: int = Field(10_000, ge=1, description="Webhooks that may wait for a commit in one process.")
-    backlog_limit: int = Field(200_000, ge=1, description="Open jobs and events above which webhooks get 503.")
+    backlog_limit: int = Field(200_000, ge=1, description="Events without a plan above which webhooks get 503.")
 
     ublox_base_url: UpstreamAddress | None = Field(
         None, description="Address of u-blox Security Services; without it `keyturn up` starts the sandbox."

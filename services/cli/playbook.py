@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final, NoReturn
 import orjson
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from schemas.errors import InputError
@@ -154,7 +154,7 @@ def _job(job: NewJob) -> str:
 
 
 def _table_of(playbook: "Playbook") -> Table:
-    table = Table("rule", "on", "when", "then")
+    table = Table(Column("rule", no_wrap=True), "on", "when", "then")
     for rule in playbook.document.rules:
         name = rule.name if rule.enabled else f"{rule.name} (disabled)"
         table.add_row(*(Text(cell, overflow="fold") for cell in (name, _trigger(rule), rule.when or "", _effect(rule))))

@@ -197,12 +197,11 @@ def _loop_faults(bare: str) -> Iterator[str]:
 
 
 def _closing(bare: str, start: int) -> int:
-    depth = 1
-    for index in range(start, len(bare)):
+    depth, index = 1, start
+    while depth and index < len(bare):
         depth += {"(": 1, ")": -1}.get(bare[index], 0)
-        if depth == 0:
-            return index
-    return len(bare)
+        index += 1
+    return index
 
 
 def _result_faults(program: cel.Program) -> Iterator[str]:

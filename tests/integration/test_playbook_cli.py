@@ -38,7 +38,7 @@ def test_check_says_ok_and_shows_the_rules(tmp_path: Path) -> None:
     result = run("check", written(tmp_path, default_text()))
     assert result.exit_code == 0
     assert result.stdout.startswith("ok, 6 rules\n")
-    for word in ("root-ca-expi", "confirm", "event.text"):
+    for word in ("root-ca-expiring", "confirm", "event.text"):
         assert word in result.stdout
 
 

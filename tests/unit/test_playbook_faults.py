@@ -79,8 +79,9 @@ EXPECTED_FAULTS = [
     "line 5, rule 1 ('Bad Name'), name: expected lower case letters, digits and hyphens, unique, not 'Bad Name'",
     (
         "line 6, rule 1 ('Bad Name'), on.event: expected one of DEVICE_BOOTSTRAP_EVENT,"
-        " DEVICE_CERTIFICATE_EXPIRATION_EVENT, DEVICE_CERTIFICATE_RENEWAL_EVENT, DEVICE_ERRORS_EVENT,"
-        " DEVICE_PROPERTIES_CHANGE_EVENT, ROOTCA_EXPIRATION_EVENT, not 'DEVICE_BOOTSTRAP_EVNT' (did you mean 'DEVICE_BOOTSTRAP_EVENT'?)"
+        " DEVICE_CERTIFICATE_EXPIRATION_EVENT, DEVICE_CERTIFICATE_RENEWAL_EVENT,"
+        " DEVICE_ERRORS_EVENT, DEVICE_PROPERTIES_CHANGE_EVENT, ROOTCA_EXPIRATION_EVENT,"
+        " not 'DEVICE_BOOTSTRAP_EVNT' (did you mean 'DEVICE_BOOTSTRAP_EVENT'?)"
     ),
     (
         "line 7, rule 1 ('Bad Name'), when: event has no foo; expected one of type, device, payload,"
@@ -161,6 +162,8 @@ def test_every_fault_is_listed_at_once_with_its_place() -> None:
             playbook(one_rule('do = [{operation = "ublox.rotate_e2e_key", with = {days = []}}]')),
             "step 1, with.days: expected a valid integer",
         ),
+        (playbook(one_rule('do = [{operation = "test.drift"}]')), "step 1, with.share: is missing; expected a value"),
+        (playbook(one_rule("alert = 'x'", trigger="manual = 1")), "on.manual: expected true, not 1"),
         (playbook(one_rule("when = 3\nalert = 'x'")), "when: expected text, not 3"),
         (playbook(one_rule("alert = 'x'", trigger="")), "on: expected exactly one of event, schedule, manual"),
         (playbook(one_rule("alert = 'x'", trigger="event = []")), "on: expected exactly one of event, schedule"),
