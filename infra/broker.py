@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 from celery import Celery
 from kombu.entity import Exchange, Queue
+from kombu.transport import virtual
 
 CONTROL: Final = "control"
 """The queue of planning and sweeping; every outside system has one of its own name."""
@@ -23,13 +24,18 @@ PREFIX: Final = "keyturn."
 
 IDS_PER_MESSAGE: Final = 1_000
 RING_GAP: Final = 0.02
-"""Seconds between two messages of one name: a message costs a millisecond of CPU, so bursts share one."""
+FLOOD_GAP: Final = 0.1
+"""Seconds between two messages: one costs a millisecond of CPU at either end, so bursts and floods share one."""
+
+FLOOD: Final = 50
+"""So many ids in one gap are a flood."""
 
 log = structlog.get_logger(__name__)
 
 
 def make_celery(redis_url: str, *, sweep_every: float) -> Celery:
     """Make the Celery application, without tasks."""
+    _forget_what_a_lost_connection_held()
     app = Celery("keyturn", broker=redis_url.replace("unix://", "redis+socket://", 1))  # kombu's word for a socket
     direct = Exchange("", type="direct")  # the nameless exchange needs no binding, which a wiped Redis would have lost
     app.conf.update(
@@ -49,14 +55,13 @@ def make_celery(redis_url: str, *, sweep_every: float) -> Celery:
         worker_redirect_stdouts=False,
         worker_send_task_events=True,  # Flower shows real work
         worker_soft_shutdown_timeout=5,
-        worker_cancel_long_running_tasks_on_connection_loss=True,
+        worker_cancel_long_running_tasks_on_connection_loss=False,  # a thread cannot be cancelled; its fence can
+        worker_enable_prefetch_count_reduction=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_pool_acquire_timeout=5,
         broker_transport_options={
-            "visibility_timeout": 300,
-            "unacked_restore_interval": 5,
-            "unacked_restore_throttle": 1,
+            "ack_emulation": False,  # see _forget_what_a_lost_connection_held
             "socket_timeout": 10,
             "socket_connect_timeout": 3,
             "health_check_interval": 25,
@@ -68,6 +73,16 @@ def make_celery(redis_url: str, *, sweep_every: float) -> Celery:
         },
     )
     return app
+
+
+def _forget_what_a_lost_connection_held() -> None:
+    """Let messages die with their connection, as doorbells may.
+
+    kombu 5.7 keeps unacknowledged messages in Redis too. When Redis has gone away it acknowledges and restores them
+    over the closed channel, and that ends the whole worker (AttributeError: 'NoneType' object has no attribute
+    'hostname', or 'client'; seen at every kill of Redis with work in hand). The sweep rings again for them.
+    """
+    virtual.QoS.restore_at_shutdown = False
 
 
 def queue_of(task: str) -> str:
@@ -113,10 +128,10 @@ class Doorbell:
                 return
             for task, ids in asked.items():
                 self._send(task, ids)
-            time.sleep(RING_GAP)
+            time.sleep(FLOOD_GAP if max(map(len, asked.values())) >= FLOOD else RING_GAP)
 
     def _send(self, task: str, ids: list[int]) -> None:
-        for start in range(0, len(ids), IDS_PER_MESSAGE):
+        for start in range(0, max(1, len(ids)), IDS_PER_MESSAGE):  # no id means: look for yourself what waits
             if not self._publish(task, ids[start : start + IDS_PER_MESSAGE]):
                 return
 

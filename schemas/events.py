@@ -66,7 +66,7 @@ def parse_timestamp(value: object) -> datetime:
     if not isinstance(value, str):
         raise ValueError(f"a timestamp must be ISO 8601 text, not {_shown(value)}")  # noqa: TRY004 - one kind of error for every fault
     try:
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(value.replace("\0", "?"))  # CPython would end the text there
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"a timestamp must be ISO 8601, such as 2020-05-10T19:39Z, not {_shown(value)}") from None
@@ -116,9 +116,15 @@ def receipt_of(document: Mapping[str, Any], notification: Notification) -> str:
 
     u-blox sends no event id. Two deliveries are the same when type, canonical device id, timestamp as sent and the
     rest of the document agree, whatever the order of their keys.
+
+    Raises:
+        ValueError: the document is nested deeper than it can be written again.
     """
     rest = {key: value for key, value in document.items() if key != "ROTPublicUID"}
-    canonical = orjson.dumps([notification.device, rest], option=orjson.OPT_SORT_KEYS)
+    try:
+        canonical = orjson.dumps([notification.device, rest], option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        raise ValueError("the body is nested too deep") from None
     return _receipt(b"event:" + canonical)
 
 

@@ -76,6 +76,7 @@ class Intake:
         await asyncio.gather(*answers, return_exceptions=True)
         self._watch.cancel()
         self._writer.shutdown()
+        self._gauge.join(timeout=_GAUGE_EVERY)  # so that nobody uses the ledger when it is closed
 
     def accept(self, arrival: Arrival) -> asyncio.Future[None]:
         """Queue a delivery; the future ends when it is committed.
@@ -150,7 +151,8 @@ class Intake:
         while not self._stopped.wait(_GAUGE_EVERY):
             try:
                 over = self._inbox.backlog(self._backlog_limit + 1) > self._backlog_limit
-            except LedgerUnavailable:
+            except Exception as error:  # noqa: BLE001 - a gauge that died over the limit would refuse for ever
+                log.warning("the backlog could not be read", error=type(error).__name__)
                 continue
             if over != self._over_backlog:
                 log.warning("backlog over its limit" if over else "backlog within its limit", limit=self._backlog_limit)

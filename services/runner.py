@@ -90,10 +90,11 @@ class Runner:
             if operation.batch > 1:
                 self._wait_for_company(operation, gate)
             jobs = self._claim(operation)
-            gate.claims.append((time.monotonic(), len(jobs)))
+            if operation.batch > 1:
+                gate.claims.append((time.monotonic(), len(jobs)))
         finally:
             gate.turn.release()
-        if jobs and (gate.asked or len(jobs) == operation.batch):
+        if jobs and (gate.asked or len(jobs) == operation.batch or self._more_waits(operation)):
             self._ring(PREFIX + name, [])
         elif gate.asked:
             return self.perform(name)
@@ -111,6 +112,10 @@ class Runner:
         return self._ledger.work.claim(
             operation.name, worker=self._terms.worker, now=self._clock(), lease=self._terms.lease, limit=operation.batch
         )
+
+    def _more_waits(self, operation: Operation) -> bool:
+        """Whether a claim that was not full left others behind: those of other parameters."""
+        return self._ledger.work.batch_size(operation.name, self._clock(), 1) > 0
 
     def _wait_for_company(self, operation: Operation, gate: _Gate) -> None:
         """Wait while the batch would fill within the linger at the pace of the last half second."""

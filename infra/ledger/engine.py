@@ -66,16 +66,31 @@ class Database:
             self.engine = self._sqlite(url, parsed.database)
         else:
             self.engine = create_engine(
-                url, pool_size=8, max_overflow=8, pool_timeout=10, pool_pre_ping=True, connect_args=_POSTGRES
+                url,
+                pool_size=8,
+                max_overflow=8,
+                pool_timeout=10,
+                pool_pre_ping=True,
+                hide_parameters=True,
+                connect_args=_POSTGRES,
             )
 
     def _sqlite(self, url: str, database: str | None) -> Engine:
         if not database or database == ":memory:":
             raise ConfigurationError("DATABASE_URL must name a file, such as sqlite:///var/keyturn.db")
         path = Path(database)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._gate = WriteGate(path.with_name(path.name + ".lock"))
-        engine = create_engine(url, pool_size=8, max_overflow=56, connect_args={"check_same_thread": False})
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._gate = WriteGate(path.with_name(path.name + ".lock"))
+        except OSError as error:
+            raise ConfigurationError(f"DATABASE_URL: {path} cannot be written: {error.strerror}") from None
+        engine = create_engine(
+            url,
+            pool_size=8,
+            max_overflow=56,
+            hide_parameters=True,  # an error's text goes into logs, and the parameters hold what was delivered
+            connect_args={"check_same_thread": False},
+        )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from infra.ledger.engine import Database
-from infra.ledger.tables import from_us, to_us
+from infra.ledger.tables import from_us, storable, to_us
 
 _COLUMNS: Final = "receipt, source, hook, event_type, device, occurred_at, received_at, body, state, verdict"
 
@@ -147,7 +147,7 @@ def _row(arrival: Arrival) -> tuple[object, ...]:
         to_us(arrival.received_at),
         arrival.body,
         "malformed" if arrival.fault else "new",
-        arrival.fault,
+        storable(arrival.fault) if arrival.fault else None,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, insert, text
 
 from infra.ledger.engine import Database
-from infra.ledger.tables import OPEN_STATES, jobs, links, to_us
+from infra.ledger.tables import OPEN_STATES, jobs, links, storable, to_us
 from schemas.jobs import NewJob
 
 _PLANNERS: Final = 7_395_501
@@ -47,7 +47,7 @@ class _Open:
     operation: str
     parameters: str
     state: str
-    attempts: int
+    tried: bool
 
 
 def canonical(parameters: Mapping[str, Any]) -> str:
@@ -106,7 +106,7 @@ class _Batch:
     def _apply(self, plan: Plan) -> str:
         said = [self._wish(job, plan) for job in plan.jobs]
         said += [self._confirm(operation, target, plan) for operation, target in plan.confirms]
-        return "; ".join([plan.verdict, *(text for text in said if text)])
+        return storable("; ".join([plan.verdict, *(text for text in said if text)]))
 
     def _wish(self, job: NewJob, plan: Plan) -> str:
         parameters = canonical(job.parameters)
@@ -116,7 +116,7 @@ class _Batch:
             if waiting_same or job.unless_under_way:
                 return self._served(rival, plan.event_id)
         for rival in rivals:
-            if rival.state in {"held", "due"} and not rival.attempts and rival.id > 0:
+            if rival.state in {"held", "due"} and not rival.tried and rival.id > 0:
                 self._supersede(rival, job.lock_key)
         self._add(job, parameters, plan)
         return ""
@@ -141,7 +141,7 @@ class _Batch:
     def _add(self, job: NewJob, parameters: str, plan: Plan) -> None:
         self._rows.append(_new_row(job, parameters, plan, self._now))
         placeholder = _Open(
-            id=-len(self._rows), operation=job.operation, parameters=parameters, state="due", attempts=0
+            id=-len(self._rows), operation=job.operation, parameters=parameters, state="due", tried=False
         )
         self._open.setdefault(job.lock_key, []).append(placeholder)
 
@@ -194,7 +194,7 @@ def _open_jobs(connection: Connection, plans: Sequence[Plan]) -> dict[str, list[
     if not keys:
         return {}
     query = text(
-        "SELECT id, lock_key, operation, parameters, state, attempts FROM jobs"  # noqa: S608 - constants only
+        "SELECT id, lock_key, operation, parameters, state, fence FROM jobs"  # noqa: S608 - constants only
         f" WHERE lock_key IN :keys AND {OPEN_STATES} ORDER BY id{_hold(connection)}"
     ).bindparams(bindparam("keys", expanding=True))
     found: dict[str, list[_Open]] = {}
@@ -205,7 +205,7 @@ def _open_jobs(connection: Connection, plans: Sequence[Plan]) -> dict[str, list[
                 operation=row.operation,
                 parameters=row.parameters,
                 state=row.state,
-                attempts=row.attempts,
+                tried=row.fence > 0,  # attempts are given back, a fence never falls
             )
         )
     return found

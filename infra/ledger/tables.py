@@ -132,6 +132,11 @@ def to_us(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
+def storable(words: str) -> str:
+    """Words that every database takes: PostgreSQL has no NUL, and half a surrogate pair has no UTF-8."""
+    return words.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
 def from_us(value: int) -> datetime:
     """Microseconds since 1970 UTC as an aware time."""
     return _EPOCH + timedelta(microseconds=value)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from infra.ledger.engine import Database
 from infra.ledger.planning import canonical
-from infra.ledger.tables import OPEN_STATES, from_us, to_us
+from infra.ledger.tables import OPEN_STATES, from_us, storable, to_us
 from schemas.jobs import MOVES, Job, ParkedBecause, State
 
 _RUNNABLE: Final = f"""
@@ -30,25 +30,31 @@ _BATCH: Final = f"""
 mostly only look."""
 
 _CLAIM: Final = f"""
+    WITH batch AS MATERIALIZED ({_BATCH} %s)
     UPDATE jobs SET state = 'running', fence = fence + 1, attempts = attempts + 1, worker = :worker,
-           claimed_at = :now, lease_until = :lease_until, updated_at = :now, reason = 'a worker has it'
-    WHERE state = 'due' AND id IN ({_BATCH} %s)
+           claimed_at = :now, lease_until = :lease_until, updated_at = :now, nudged_at = NULL,
+           reason = 'a worker has it'
+    WHERE state = 'due' AND id IN (SELECT id FROM batch)
     RETURNING id, operation, target, parameters, fence, attempts, created_at, progress, evidence
 """  # noqa: S608 - constants only
+"""Materialized, because PostgreSQL may run a subquery once for each row, and then find another batch each time."""
 
 _SETTLE: Final = text("""
     UPDATE jobs SET state = :state, reason = :reason, parked_because = :parked_because,
-           not_before = CASE WHEN :state = 'awaiting' AND nudged_at > claimed_at THEN :now ELSE :not_before END,
-           progress = coalesce(:progress, progress), attempts = attempts - :refund, finished_at = :finished_at,
+           not_before = CASE WHEN :state = 'awaiting' AND nudged_at IS NOT NULL THEN :now ELSE :not_before END,
+           progress = coalesce(:progress, progress), finished_at = :finished_at,
+           attempts = CASE WHEN :state = 'awaiting' THEN 0 ELSE attempts - :refund END,
            worker = NULL, lease_until = NULL, updated_at = :now
     WHERE id = :id AND fence = :fence AND state = 'running'
 """)
 
-_ATTEMPT: Final = text("""
+_ATTEMPT: Final = """
     INSERT INTO attempts (job_id, number, fence, worker, started_at, ended_at, outcome, upstream_status, reason)
     SELECT id, attempts, fence, worker, claimed_at, :now, :state, CAST(:upstream_status AS INTEGER), :reason
-    FROM jobs WHERE id = :id AND fence = :fence AND state = 'running'
-""")
+    FROM jobs WHERE id = :id AND fence = :fence AND state = 'running' %s
+"""
+
+_LOST: Final = "SELECT id, attempts FROM jobs WHERE state = 'running' AND lease_until < :now ORDER BY id %s"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +64,8 @@ class Settlement:
     Attributes:
         not_before: when to try or look again; the time of settling for a final state.
         progress: what the next attempt must know; None keeps what was noted.
-        counts: False gives the attempt back, when waiting for an upstream is nobody's failure.
+        counts: False gives the attempt back, when waiting for an upstream is nobody's failure. What an upstream took
+            starts to count anew, or the looks of two weeks would leave no retry.
     """
 
     job: Job
@@ -76,7 +83,10 @@ class Work:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._claim = text(_CLAIM % ("" if database.is_sqlite else "FOR UPDATE SKIP LOCKED"))
+        hold, hold_free = ("", "") if database.is_sqlite else ("FOR UPDATE", "FOR UPDATE SKIP LOCKED")
+        self._claim = text(_CLAIM % hold_free)
+        self._lost = text(_LOST % hold_free)
+        self._attempt = text(_ATTEMPT % hold)
 
     def batch_size(self, operation: str, now: datetime, limit: int) -> int:
         """How many jobs a claim would take now."""
@@ -118,7 +128,7 @@ class Work:
         rows = [_settled(settlement, to_us(now)) for settlement in sorted(settlements, key=lambda s: s.job.id)]
         if rows:
             with self._database.writing() as connection:
-                connection.execute(_ATTEMPT, rows)
+                connection.execute(self._attempt, rows)
                 connection.execute(_SETTLE, rows)
 
     def extend(self, worker: str, *, now: datetime, lease: timedelta, longest: timedelta) -> int:
@@ -133,10 +143,7 @@ class Work:
     def reclaim(self, now: datetime, *, max_attempts: int) -> int:
         """Give back jobs whose lease ran out; park those that were lost `max_attempts` times."""
         with self._database.writing() as connection:
-            lost = connection.execute(
-                text("SELECT id, attempts FROM jobs WHERE state = 'running' AND lease_until < :now ORDER BY id"),
-                {"now": to_us(now)},
-            ).all()
+            lost = connection.execute(self._lost, {"now": to_us(now)}).all()
             rows = [{"id": row.id, "now": to_us(now), **_lost(row.attempts, max_attempts)} for row in lost]
             if rows:
                 connection.execute(_RECLAIM_ATTEMPT, rows)
@@ -221,7 +228,7 @@ def _settled(settlement: Settlement, now: int) -> dict[str, object]:
         "id": settlement.job.id,
         "fence": settlement.job.fence,
         "state": settlement.state.value,
-        "reason": settlement.reason,
+        "reason": storable(settlement.reason),
         "parked_because": settlement.parked_because and settlement.parked_because.value,
         "not_before": to_us(settlement.not_before),
         "progress": None if settlement.progress is None else canonical(settlement.progress),

@@ -35,6 +35,11 @@ def variable_of(name: str) -> str:
     return CONVENTIONAL.get(name, PREFIX + name.upper())
 
 
+def variables(environ: Mapping[str, str], env_file: Path | None = Path(".env")) -> dict[str, str]:
+    """Give every variable as `gather` sees it; what is wrong with the `.env` file is told there."""
+    return {**_dotenv(env_file, Gathered()), **environ}
+
+
 def gather(
     environ: Mapping[str, str],
     env_file: Path | None,

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from infra.embedded import valkey_command
 from infra.ledger import Ledger, migrate
-from infra.settings import Settings, load_settings
+from infra.settings import Settings, load_settings, variables
 from schemas.errors import ConfigurationError
 from services.cli.demonstration import Demonstration
 from services.cli.supervisor import Part
@@ -47,26 +47,37 @@ class House:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._parts: list[Part] = []
-        self._environ = dict(os.environ)
+        self._environ = variables(os.environ)
         self.settings = self._settings()
         self._logs = self.settings.data_dir / "log"
         self._sandbox_url: str | None = None
 
     def _settings(self) -> Settings:
         """The settings, with what one machine can make up by itself where nothing is given."""
-        data_dir = Path(self._environ.setdefault("KEYTURN_DATA_DIR", "var"))
-        data_dir.mkdir(parents=True, exist_ok=True)
-        if not {"KEYTURN_WEBHOOK_TOKENS", "KEYTURN_WEBHOOK_TOKENS_FILE"} & self._environ.keys():
+        data_dir = Path(self._environ.get("KEYTURN_DATA_DIR") or "var")
+        try:
+            data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(f"KEYTURN_DATA_DIR: {data_dir} cannot be written: {error.strerror}") from None
+        self._environ["KEYTURN_DATA_DIR"] = str(data_dir)
+        if not self._is_given("KEYTURN_WEBHOOK_TOKENS"):
             self._environ["KEYTURN_WEBHOOK_TOKENS_FILE"] = str(_own_token(data_dir / "webhook-token"))
-        self._environ.setdefault("DATABASE_URL", f"sqlite:///{data_dir}/keyturn.db")
-        self._own_redis = "REDIS_URL" not in self._environ
+        if not self._is_given("DATABASE_URL"):
+            self._environ["DATABASE_URL"] = f"sqlite:///{data_dir}/keyturn.db"
+        self._own_redis = not self._is_given("REDIS_URL")
         if self._own_redis:
             self._redis_port, self._redis_password = _free_port(), secrets.token_urlsafe(24)
             self._environ["REDIS_URL"] = f"redis://:{self._redis_password}@127.0.0.1:{self._redis_port}/0"
+        if self._environ.get("KEYTURN_PORT") == "0":
+            self._environ["KEYTURN_PORT"] = str(_free_port())
         return load_settings(self._environ)
+
+    def _is_given(self, name: str) -> bool:
+        return any(self._environ.get(variable) for variable in (name, f"{name}_FILE"))
 
     def open(self) -> None:
         """Start every part at once and wait until deliveries are taken."""
+        _refuse_taken(self.settings.host, self.settings.port)
         self._ledger = Ledger(self.settings.database_url.get_secret_value())
         migrate(self._ledger.database)
         if self._own_redis:
@@ -182,8 +193,20 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _refuse_taken(host: str, port: int) -> None:
+    """Find out before the start: whoever holds the port may well answer in our place."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigurationError(f"KEYTURN_PORT: {host} port {port} cannot be listened on: {reason}") from None
+
+
 def _reachable(host: str) -> str:
-    return "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - a wildcard is no address to call
+    """Give the host as it stands in a URL; a wildcard is no address to call."""
+    called = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - as above
+    return f"[{called}]" if ":" in called else called
 
 
 def _as_interrupt(_signal: int, _frame: object) -> None:

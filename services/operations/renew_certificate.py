@@ -119,16 +119,21 @@ def _ask(
     ours = [(job, certificate) for job, certificate in group if job.id in noted]
     uids = [job.target for job, _ in ours]
     sent = in_halves(uids, lambda part: tools.ublox.renew_certificates(part, ca_name, validity_days))
-    return {job.id: _asked(job, certificate, sent.errors.get(job.target), tools) for job, certificate in ours}
+    return {
+        job.id: _asked(job, certificate, sent.errors.get(job.target), tools, went_out=job.target not in sent.unsent)
+        for job, certificate in ours
+    }
 
 
-def _asked(job: Job, certificate: CertificateLook, error: UpstreamError | None, tools: Tools) -> Outcome:
+def _asked(
+    job: Job, certificate: CertificateLook, error: UpstreamError | None, tools: Tools, *, went_out: bool
+) -> Outcome:
     if error is None:
         return _taken(job, certificate, tools, "u-blox took the renewal; waiting for the device's heartbeat")
     outcome = outcome_of(error)
     if not isinstance(outcome, Again):
         return outcome
-    in_doubt = error.sent and error.status not in _NOT_TAKEN
+    in_doubt = went_out and error.sent and error.status not in _NOT_TAKEN
     return replace(outcome, progress=_sending(job, certificate) if in_doubt else job.progress)
 
 

@@ -168,8 +168,8 @@ class Hooks:
         return None
 
     def _too_large(self) -> Refusal:
-        detail = f"a notification may have {self._body_limit} bytes"
-        return Refusal(413, detail, headers=[(b"connection", b"close")])
+        """The rest is read and dropped: closing while the sender still sends would destroy the answer (RST)."""
+        return Refusal(413, f"a notification may have {self._body_limit} bytes")
 
     async def _accept(self, body: bytes, hook: str) -> str:
         arrival = _understand(body, hook, self._clock())

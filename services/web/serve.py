@@ -25,6 +25,7 @@ def serve_site(settings: Settings, *, host: str, port: int) -> None:
         http="httptools",
         lifespan="on",
         access_log=False,
+        proxy_headers=False,  # the address of a sender is not used, so none is believed
         log_config=None,
         server_header=False,
         backlog=2048,

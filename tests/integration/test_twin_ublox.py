@@ -20,10 +20,16 @@ from tests.fixtures.ublox import LONG_AGO, Caller, calling
 UNKNOWN = "135700008928c093"
 
 
-@pytest.fixture
-def twin() -> Iterator[Caller]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Caller]:
     with calling() as caller:
         yield caller
+
+
+@pytest.fixture
+def twin(server: Caller) -> Caller:
+    server.reset()
+    return server
 
 
 def claims_of(token: str) -> Any:

@@ -13,10 +13,16 @@ from tests.fixtures.ublox import CA, Caller, calling, eventually
 SLOW = 3600
 
 
-@pytest.fixture
-def twin() -> Iterator[Caller]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Caller]:
     with calling() as caller:
         yield caller
+
+
+@pytest.fixture
+def twin(server: Caller) -> Caller:
+    server.reset()
+    return server
 
 
 def certificate_of(ztp: Any) -> x509.Certificate:

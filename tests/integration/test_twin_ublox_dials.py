@@ -11,16 +11,29 @@ from schemas.events import EventType
 from tests.fixtures.ublox import Caller, Mailbox, calling, eventually, receiving
 
 
-@pytest.fixture
-def twin() -> Iterator[Caller]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Caller]:
     with calling() as caller:
         yield caller
 
 
 @pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
+def twin(server: Caller) -> Caller:
+    server.reset()
+    return server
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Mailbox]:
     with receiving() as mailbox:
         yield mailbox
+
+
+@pytest.fixture
+def mailbox(receiver: Mailbox, twin: Caller) -> Mailbox:
+    assert twin.stats()["deliveries"]["waiting"] == 0
+    receiver.clear()
+    return receiver
 
 
 def statuses(twin: Caller, count: int) -> list[int]:
@@ -78,7 +91,7 @@ def test_too_many_calls_are_told_when_to_come_back(twin: Caller) -> None:
 
 def test_a_call_that_hangs_took_effect_and_was_counted(twin: Caller) -> None:
     (uid,) = twin.devices(1, heartbeat_seconds=3600)
-    twin.turn(hang_seconds=30)
+    twin.turn(hang_seconds=0.5)
     with pytest.raises(httpx.ReadTimeout):
         twin.http.post(
             "/v1/e2e/key/rotate",

@@ -14,16 +14,29 @@ SECONDS = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
 MINUTES = r"\d{4}-\d\d-\d\dT\d\d:\d\dZ"
 
 
-@pytest.fixture
-def twin() -> Iterator[Caller]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Caller]:
     with calling() as caller:
         yield caller
 
 
 @pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
+def twin(server: Caller) -> Caller:
+    server.reset()
+    return server
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Mailbox]:
     with receiving() as mailbox:
         yield mailbox
+
+
+@pytest.fixture
+def mailbox(receiver: Mailbox, twin: Caller) -> Mailbox:
+    assert twin.stats()["deliveries"]["waiting"] == 0
+    receiver.clear()
+    return receiver
 
 
 def recently() -> str:

@@ -84,6 +84,7 @@ def test_another_failure_stops_and_holds_for_the_rest(kind: type[UpstreamError])
     assert set(map(id, sent.errors.values())) == {id(failure)}
     assert len(service.lists) == 3
     assert not service.taken
+    assert sent.unsent == set(UIDS[25:])
 
 
 def test_a_failure_does_not_take_back_what_was_answered_or_refused_before() -> None:
@@ -94,6 +95,7 @@ def test_a_failure_does_not_take_back_what_was_answered_or_refused_before() -> N
     assert isinstance(sent.errors[UIDS[0]], Refused)
     assert sent.errors[UIDS[2]] is failure
     assert sent.errors[UIDS[3]] is failure
+    assert not sent.unsent
 
 
 def test_one_device_whose_earlier_change_is_under_way_does_not_hold_the_others() -> None:

@@ -61,6 +61,7 @@ class Twin:
         self._first_dials = dials or Dials()
         self.dials = self._first_dials
         self.random = Random(self.dials.seed)  # noqa: S311 - decides which faults strike; a run must be repeatable
+        self.serials = Random()  # noqa: S311 - never started afresh: a CA gives no serial number twice
         self.tokens = Tokens(accounts=accounts or {API_KEY: API_SECRET}, clock=clock)
         self.fleet = self._new_fleet()
         self.hooks = Hooks()
@@ -111,7 +112,7 @@ class Twin:
         self.tally.clear()
 
     def _new_fleet(self) -> Fleet:
-        fleet = Fleet(clock=self.clock, random=self.random)
+        fleet = Fleet(clock=self.clock, random=self.serials)
         fleet.authority(DEFAULT_CA)
         return fleet
 
@@ -163,7 +164,7 @@ class Twin:
         if device.uid in self.dials.silent_devices:
             return
         now = self.clock()
-        steps = device.beat(now, self.random)
+        steps = device.beat(now, self.serials)
         if Step.PROPERTIES in steps:
             self.announce(notices.properties_change(device, now))
         if Step.CERTIFICATE_INSTALLED in steps and device.certificate:

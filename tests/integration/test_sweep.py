@@ -1,0 +1,115 @@
+from datetime import timedelta
+
+import pytest
+from structlog.testing import capture_logs
+
+from infra.broker import PLAN, PREFIX
+from infra.ledger import Ledger, Plan
+from schemas.errors import LedgerUnavailable
+from schemas.jobs import State
+from services.sweep import sweep
+from tests.conftest import Clock
+from tests.support.ledger import RENEW, ROTATE, ask, claim, claim_one, device, rows, settle, states, take_in, wish
+from tests.support.works import Bell, take_away
+
+
+@pytest.fixture
+def bell() -> Bell:
+    return Bell()
+
+
+def sweep_once(ledger: Ledger, clock: Clock, bell: Bell) -> None:
+    sweep(ledger, ring=bell, clock=clock, max_attempts=3, retention=timedelta(days=30))
+
+
+def test_a_still_house_is_left_alone(ledger: Ledger, clock: Clock, bell: Bell) -> None:
+    with capture_logs() as logs:
+        sweep_once(ledger, clock, bell)
+    assert (bell.rung, logs) == ([], [])
+    assert ledger.upkeep.health(clock()).last_sweep == clock()
+
+
+def test_events_that_wait_ring_for_the_planner(ledger: Ledger, clock: Clock, bell: Bell) -> None:
+    take_in(ledger, clock(), 3)
+    sweep_once(ledger, clock, bell)
+    assert bell.rung == [(PLAN, [])]
+
+
+def test_jobs_whose_time_has_come_ring_for_their_operation(ledger: Ledger, clock: Clock, bell: Bell) -> None:
+    """A message that was lost costs one sweep."""
+    rotation, renewal = ask(ledger, clock(), wish(), wish(operation=RENEW))
+    sweep_once(ledger, clock, bell)
+    assert sorted(bell.rung) == sorted([(PREFIX + ROTATE, [rotation]), (PREFIX + RENEW, [renewal])])
+
+
+def test_a_message_names_a_bounded_number_of_jobs(ledger: Ledger, clock: Clock, bell: Bell) -> None:
+    ask(ledger, clock(), *[wish(device(number)) for number in range(501)])
+    sweep_once(ledger, clock, bell)
+    ((_, ids),) = bell.rung
+    assert len(ids) == 500
+
+
+def test_a_job_of_a_lost_worker_is_given_back_and_rung_for_in_the_same_sweep(
+    ledger: Ledger, clock: Clock, bell: Bell
+) -> None:
+    (job,) = ask(ledger, clock(), wish())
+    claim(ledger, clock())
+    clock.forward(minutes=1)
+    with capture_logs() as logs:
+        sweep_once(ledger, clock, bell)
+    assert bell.rung == [(PREFIX + ROTATE, [job])]
+    assert [(log["event"], log["jobs"]) for log in logs] == [("jobs of lost workers given back", 1)]
+
+
+def test_an_awaiting_job_is_woken_and_rung_for_in_the_same_sweep(ledger: Ledger, clock: Clock, bell: Bell) -> None:
+    (job,) = ask(ledger, clock(), wish(operation=RENEW))
+    settle(ledger, clock(), claim_one(ledger, clock(), RENEW), State.AWAITING, later=timedelta(hours=1))
+    sweep_once(ledger, clock, bell)
+    assert bell.rung == []
+    clock.forward(hours=1)
+    sweep_once(ledger, clock, bell)
+    assert bell.rung == [(PREFIX + RENEW, [job])]
+
+
+def test_a_doubled_sweep_changes_nothing_more(ledger: Ledger, clock: Clock, bell: Bell) -> None:
+    (job,) = ask(ledger, clock(), wish())
+    claim(ledger, clock())
+    clock.forward(minutes=1)
+    sweep_once(ledger, clock, bell)
+    sweep_once(ledger, clock, bell)
+    assert states(ledger, [job]) == ["due"]
+    assert len(rows(ledger, "SELECT id FROM attempts")) == 1
+
+
+def test_old_work_is_deleted_once_an_hour(ledger: Ledger, clock: Clock, bell: Bell) -> None:
+    sweep_once(ledger, clock, bell)
+    for event in take_in(ledger, clock() - timedelta(days=31), 3):
+        ledger.planning.store([Plan(event_id=event, verdict="no rule matches")], clock())
+    clock.forward(minutes=59)
+    sweep_once(ledger, clock, bell)
+    assert len(rows(ledger, "SELECT id FROM events")) == 3
+    clock.forward(minutes=1)
+    with capture_logs() as logs:
+        sweep_once(ledger, clock, bell)
+    assert rows(ledger, "SELECT id FROM events") == []
+    assert [(log["event"], log["rows"]) for log in logs] == [("old work deleted", 3)]
+
+
+def test_a_large_harvest_goes_on_with_the_next_sweep(ledger: Ledger, clock: Clock, bell: Bell) -> None:
+    events = take_in(ledger, clock() - timedelta(days=31), 1_001)
+    ledger.planning.store([Plan(event_id=event, verdict="no rule matches") for event in events], clock())
+    sweep_once(ledger, clock, bell)
+    assert len(rows(ledger, "SELECT id FROM events")) == 1
+    sweep_once(ledger, clock, bell)
+    assert rows(ledger, "SELECT id FROM events") == []
+
+
+def test_a_ledger_that_is_away_ends_the_sweep_and_the_next_one_makes_up_for_it(
+    ledger: Ledger, clock: Clock, bell: Bell
+) -> None:
+    (job,) = ask(ledger, clock(), wish())
+    take_away(ledger, times=1)
+    with pytest.raises(LedgerUnavailable, match="disk is full"):
+        sweep_once(ledger, clock, bell)
+    sweep_once(ledger, clock, bell)
+    assert bell.rung == [(PREFIX + ROTATE, [job])]
