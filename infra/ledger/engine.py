@@ -25,8 +25,17 @@ _PRAGMAS: Final = (
     "PRAGMA temp_store = MEMORY",
 )
 
-_POSTGRES: Final = {"connect_timeout": 5, "options": "-c lock_timeout=5s -c statement_timeout=60s"}
-"""No statement of ours waits without end: the sweep would wait with it."""
+_POSTGRES: Final = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+    "options": "-c lock_timeout=5s -c statement_timeout=60s",
+}
+"""No statement of ours waits without end, nor a connection whose other end is gone: the sweep would wait with it."""
+
+_DEADLOCK: Final = "40P01"
 
 
 class WriteGate:
@@ -142,6 +151,12 @@ def _unavailable_when_broken() -> Iterator[None]:
 def _is_passing(error: DBAPIError) -> bool:
     """Trouble of the database, not of our statement: locked, full, away, deadlock."""
     return type(error).__name__ == "OperationalError"
+
+
+def is_deadlock(error: LedgerUnavailable) -> bool:
+    """Whether PostgreSQL has ended one of two transactions that waited for each other; the same again may succeed."""
+    cause = error.__cause__
+    return isinstance(cause, DBAPIError) and getattr(cause.orig, "sqlstate", None) == _DEADLOCK
 
 
 def _first_line(error: DBAPIError) -> str:

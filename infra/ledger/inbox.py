@@ -7,8 +7,9 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from infra.ledger.engine import Database
+from infra.ledger.engine import Database, is_deadlock
 from infra.ledger.tables import from_us, storable, to_us
+from schemas.errors import LedgerUnavailable
 
 _COLUMNS: Final = "receipt, source, hook, event_type, device, occurred_at, received_at, body, state, verdict"
 
@@ -84,6 +85,14 @@ class Inbox:
             LedgerUnavailable: nothing of the batch was stored.
         """
         rows = [_row(arrival) for arrival in arrivals]
+        try:
+            return self._insert(rows)
+        except LedgerUnavailable as error:
+            if not is_deadlock(error):
+                raise
+            return self._insert(rows)  # two receivers were given the same repeats in opposite order; one goes first now
+
+    def _insert(self, rows: list[tuple[object, ...]]) -> list[int]:
         with self._database.writing() as connection:
             if self._database.is_sqlite:
                 return _insert_sqlite(connection, rows)

@@ -48,6 +48,7 @@ class _Open:
     parameters: str
     state: str
     tried: bool
+    begun: bool = False
 
 
 def canonical(parameters: Mapping[str, Any]) -> str:
@@ -148,7 +149,7 @@ class _Batch:
     def _confirm(self, operation: str, target: str, plan: Plan) -> str:
         lock_key = NewJob(operation=operation, target=target).lock_key
         for job in self._open.get(lock_key, ()):
-            if job.operation == operation and job.state in {"awaiting", "running"}:
+            if job.operation == operation and (job.begun or job.state in {"awaiting", "running"}):
                 self._nudge(job, plan)
                 return f"confirms job {job.id}"
         return f"no {operation} waits for it"
@@ -160,7 +161,7 @@ class _Batch:
                 " not_before = CASE WHEN state = 'awaiting' THEN :now ELSE not_before END,"
                 " reason = CASE WHEN state = 'awaiting' THEN 'a confirming event came; looking' ELSE reason END,"
                 " state = CASE WHEN state = 'awaiting' THEN 'due' ELSE state END"
-                " WHERE id = :id AND state IN ('awaiting', 'running')"
+                " WHERE id = :id AND state IN ('awaiting', 'running', 'due')"
             ),
             {"id": job.id, "evidence": canonical(plan.evidence), "now": self._now},
         )
@@ -194,7 +195,7 @@ def _open_jobs(connection: Connection, plans: Sequence[Plan]) -> dict[str, list[
     if not keys:
         return {}
     query = text(
-        "SELECT id, lock_key, operation, parameters, state, fence FROM jobs"  # noqa: S608 - constants only
+        "SELECT id, lock_key, operation, parameters, state, fence, progress FROM jobs"  # noqa: S608 - constants only
         f" WHERE lock_key IN :keys AND {OPEN_STATES} ORDER BY id{_hold(connection)}"
     ).bindparams(bindparam("keys", expanding=True))
     found: dict[str, list[_Open]] = {}
@@ -206,6 +207,7 @@ def _open_jobs(connection: Connection, plans: Sequence[Plan]) -> dict[str, list[
                 parameters=row.parameters,
                 state=row.state,
                 tried=row.fence > 0,  # attempts are given back, a fence never falls
+                begun=row.progress != "{}",
             )
         )
     return found

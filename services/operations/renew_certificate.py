@@ -30,7 +30,7 @@ ROUNDS: Final = 2
 _NOT_TAKEN: Final = frozenset({401, 403, 409, 429})
 """Answers after which it is certain that nothing was asked for; any other failure leaves a doubt."""
 
-_DETAILS = (Detail.PROVISIONING, Detail.ZTP)
+_DETAILS = (Detail.CORE, Detail.PROVISIONING, Detail.ZTP)
 
 
 class RenewCertificateParameters(BaseModel):
@@ -71,45 +71,52 @@ class RenewCertificate:
 def _compared(job: Job, look: DeviceLook | None, tools: Tools) -> Outcome | CertificateLook:
     """What stands without another request; the certificate to renew when there is work."""
     if look is None or look.certificate is None:
-        return _without_certificate(job, look)
+        return _without_certificate(job, look, tools)
     certificate, asked = look.certificate, job.progress.get("asked")
     if asked and certificate.serial != read_serial(job.progress["serial"]):
         return Done(note=f"looked again: {_told(certificate)}")
     if asked == "taken":
-        return _not_yet(job, certificate, tools)
+        return _not_yet(job, look, certificate, tools)
     if look.renewal_pending or (asked and look.renewal_pending is None):
         return _taken(job, certificate, tools, "a renewal is under way; waiting for the device's heartbeat")
-    return certificate if asked else _fresh(job, certificate)
+    if not asked and _is_news_of_an_older_one(job, certificate):
+        return Done(note=f"the notice is about an older certificate; {_told(certificate)}")
+    return _may_ask(look, certificate)
 
 
-def _fresh(job: Job, certificate: CertificateLook) -> Outcome | CertificateLook:
+def _may_ask(look: DeviceLook, certificate: CertificateLook) -> Outcome | CertificateLook:
+    if look.blacklisted:
+        return Parked(reason="the device is blacklisted: it gets no certificate", because=ParkedBecause.REFUSED)
     if not certificate.ca_name:
         return Parked(reason="u-blox does not tell the certificate's CA", because=ParkedBecause.REFUSED)
-    if _is_news_of_an_older_one(job, certificate):
-        return Done(note=f"the notice is about an older certificate; {_told(certificate)}")
     return certificate
 
 
-def _without_certificate(job: Job, look: DeviceLook | None) -> Outcome:
+def _without_certificate(job: Job, look: DeviceLook | None, tools: Tools) -> Outcome:
     """An answer that tells no certificate: only the renewal event can prove the work then."""
     named = read_serial(job.evidence.get("serial"))
     if job.progress.get("asked") and named is not None and named != read_serial(job.progress["serial"]):
         return Done(note=f"the renewal event names serial {named:x}; u-blox shows no certificate to look at")
+    if job.progress.get("asked") == "taken" and tools.clock() < _deadline(job, tools):
+        return _awaiting(job.progress, _deadline(job, tools), tools, "u-blox shows no certificate now; waiting")
     what = "not about this device" if look is None else "shows no certificate to renew"
     return Parked(reason=f"u-blox answers, but {what}", because=ParkedBecause.REFUSED)
 
 
-def _not_yet(job: Job, certificate: CertificateLook, tools: Tools) -> Outcome | CertificateLook:
-    since = datetime.fromisoformat(job.progress["since"])
-    deadline = since + tools.renewal_deadline
+def _not_yet(job: Job, look: DeviceLook, certificate: CertificateLook, tools: Tools) -> Outcome | CertificateLook:
+    deadline = _deadline(job, tools)
     if tools.clock() < deadline:
         return _awaiting(job.progress, deadline, tools, "waiting for the device's heartbeat")
-    if job.progress["rounds"] < ROUNDS:
-        return certificate
-    reason = (
-        f"u-blox took the renewal {ROUNDS} times, and the device still has {_told(certificate)}: does it still wake up?"
-    )
-    return Parked(reason=reason, because=ParkedBecause.EXHAUSTED)
+    if job.progress["rounds"] >= ROUNDS:
+        reason = f"{ROUNDS} deadlines passed, and the device still has {_told(certificate)}: does it still wake up?"
+        return Parked(reason=reason, because=ParkedBecause.EXHAUSTED)
+    if look.renewal_pending:  # asking again would change nothing but the bill
+        return _taken(job, certificate, tools, "the renewal still stands at u-blox; waiting once more for the device")
+    return _may_ask(look, certificate)
+
+
+def _deadline(job: Job, tools: Tools) -> datetime:
+    return datetime.fromisoformat(job.progress["since"]) + tools.renewal_deadline
 
 
 def _ask(

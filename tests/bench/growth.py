@@ -72,7 +72,7 @@ def old_ledger(url: str, history: History) -> Ledger:
     ledger = Ledger(url)
     migrate(ledger.database)
     for statement, count in ((_OLD_EVENTS, history.events), (_OLD_JOBS, history.jobs), (_OLD_ATTEMPTS, history.jobs)):
-        bound = {"body": b"x" * 400} if statement is _OLD_EVENTS else {}
+        bound: dict[str, object] = {"body": b"x" * 400} if statement is _OLD_EVENTS else {}
         bound |= {"events": history.events} if statement is _OLD_JOBS else {}
         for first in range(1, count + 1, _CHUNK):
             with ledger.database.writing() as connection:

@@ -178,7 +178,7 @@ def test_a_worker_stops_although_redis_is_away(house: House) -> None:
         )
     )
     worker.says("Cannot connect")
-    worker.stop(seconds=12)
+    worker.stop()
 
 
 @pytest.mark.parametrize(

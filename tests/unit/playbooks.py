@@ -18,6 +18,7 @@ class RotateE2EKey(BaseModel):
 
     type: Literal["AUTOMATIC", "CONTINUOUS"] = "AUTOMATIC"
     days: int = Field(default=7, ge=1, le=30)
+    even_if_set: bool = False
 
 
 class RenewCertificate(BaseModel):

@@ -165,8 +165,8 @@ def test_a_root_ca_may_name_a_device_all_the_same() -> None:
         (body_of("X\0Y"), "EventType must be"),
         (body_of("X" * (TYPE_LIMIT + 1)), "EventType must be"),
         (body_of("X", EventType={"a": 1}), "EventType must be 1 to 128 printable characters, not an object"),
-        (body_of("X", Payload=[]), "Payload must be a JSON object, not a list"),
-        (body_of("X", Payload=None), "Payload must be a JSON object, not nothing"),
+        (body_of(EventType.ERRORS, Payload=[]), "Payload must be a JSON object, not a list"),
+        (body_of(EventType.ERRORS, Payload=None), "Payload must be a JSON object, not nothing"),
         (body_of(EventType.ERRORS, ROTPublicUID=None), "ROTPublicUID must be 16 hexadecimal digits, not nothing"),
         (body_of(EventType.ROOTCA_EXPIRATION, Timestamp=None), "a timestamp must be ISO 8601 text, not nothing"),
     ],
@@ -247,3 +247,12 @@ def test_a_receipt_fits_into_an_address_and_a_raw_body_never_shares_one_with_an_
     names = [receipt(sent), receipt_of_raw(orjson.dumps(sent)), receipt_of_raw(b""), receipt_of_raw(b"\xff\0")]
     assert len(set(names)) == len(names)
     assert all(name.startswith("evt_") and name[4:].isalnum() and len(name) == 36 for name in names)
+
+
+def test_of_an_unknown_type_nothing_but_its_name_is_demanded() -> None:
+    odd = {"EventType": "DEVICE_MOON_EVENT", "ROTPublicUID": "luna", "Timestamp": 7, "Payload": [1]}
+    assert read_notification(odd) == Notification(
+        event_type="DEVICE_MOON_EVENT", device=None, occurred_at=None, payload={}
+    )
+    other = {**odd, "ROTPublicUID": "mars"}
+    assert receipt_of(odd, read_notification(odd)) != receipt_of(other, read_notification(other))

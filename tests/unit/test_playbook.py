@@ -12,7 +12,8 @@ from schemas.playbook import Decision
 from services.playbook import default_text
 from tests.unit.playbooks import DEVICE, event, faults_of, load, one_rule, playbook
 
-ROTATE: Final = {"type": "AUTOMATIC", "days": 7}
+ROTATE: Final = {"type": "AUTOMATIC", "days": 7, "even_if_set": False}
+ROTATE_AGAIN: Final = {**ROTATE, "even_if_set": True}
 SHIPPED: Final = load(default_text())
 
 
@@ -35,7 +36,7 @@ RENEW = Decision(
     verdict=f"rule renew-expiring-certificate: ublox.renew_certificate on {DEVICE}",
 )
 ROTATE_BROKEN = Decision(
-    jobs=(job("ublox.rotate_e2e_key", ROTATE, rule="rotate-invalid-key-set", unless_under_way=True),),
+    jobs=(job("ublox.rotate_e2e_key", ROTATE_AGAIN, rule="rotate-invalid-key-set", unless_under_way=True),),
     verdict=f"rule rotate-invalid-key-set: ublox.rotate_e2e_key on {DEVICE}",
 )
 BLACKLISTED = Decision(

@@ -99,8 +99,8 @@ EXPECTED_FAULTS = [
     "line 16, rule 1 ('Bad Name'), step 2, with.type: expected 'AUTOMATIC' or 'CONTINUOUS', not 'SOMETIMES'",
     "line 17, rule 1 ('Bad Name'), step 2, with.days: expected at most 30, not 99",
     (
-        "line 18, rule 1 ('Bad Name'), step 2, with.dys: unknown key; expected one of days, type, not 'dys'"
-        " (did you mean 'days'?)"
+        "line 18, rule 1 ('Bad Name'), step 2, with.dys: unknown key; expected one of days, even_if_set, type, "
+        "not 'dys' (did you mean 'days'?)"
     ),
     "line 20, rule 2 (two): expected exactly one of do, alert, confirm, not none",
     (

@@ -83,8 +83,37 @@ def test_after_the_deadline_it_is_asked_once_more_and_then_parked(
     outcome = desk.run_one(job)
     assert isinstance(outcome, Parked)
     assert outcome.because is ParkedBecause.EXHAUSTED
-    assert outcome.reason.startswith("u-blox took the renewal 2 times, and the device still has serial a0")
+    assert outcome.reason.startswith("2 deadlines passed, and the device still has serial a0")
     assert phone.billed == 2
+
+
+def test_a_renewal_that_still_stands_at_the_deadline_is_waited_for_once_more_without_another(
+    desk: Desk, phone: Device, clock: Clock
+) -> None:
+    job = desk.job(1, DEVICE)
+    desk.run(job)
+    clock.forward(days=14)
+    assert isinstance(desk.run_one(job), Awaiting)
+    clock.forward(days=14)
+    assert isinstance(desk.run_one(job), Parked)
+    assert phone.billed == 1
+
+
+def test_a_certificate_that_is_not_shown_for_a_while_is_waited_for(fleet: Fleet, desk: Desk) -> None:
+    job = desk.job(1, DEVICE)
+    desk.run(job)
+    fleet.hides.add("certificate")
+    assert isinstance(desk.run_one(job), Awaiting)
+    fleet.hides.clear()
+    fleet.heartbeat(DEVICE)
+    assert isinstance(desk.run_one(job), Done)
+
+
+def test_a_blacklisted_device_gets_no_certificate(desk: Desk, phone: Device) -> None:
+    phone.blacklisted = True
+    outcome = desk.run_one(desk.job(1, DEVICE))
+    assert isinstance(outcome, Parked)
+    assert (outcome.because, phone.billed) == (ParkedBecause.REFUSED, 0)
 
 
 def test_a_device_that_wakes_up_in_the_second_round_is_done(
