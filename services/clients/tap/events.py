@@ -9,7 +9,7 @@ from enum import Enum, IntEnum
 from typing import Protocol
 
 from services.clients.tap.paths import Path
-from services.clients.tap.status import is_success
+from services.clients.tap.status import Status, is_success
 
 
 class Role(Enum):
@@ -50,6 +50,11 @@ class Response:
     def ok(self) -> bool:
         """Whether the result code is a success."""
         return is_success(self.status)
+
+    @property
+    def done(self) -> bool:
+        """Whether it has been carried out: BUSY has the code of a success, and nothing has happened (§4)."""
+        return self.ok and self.status != Status.BUSY
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ from services.clients.tap.scram import (
     proves_device,
 )
 from services.clients.tap.state import ITERATION_PATH, LOGIN_PATH, PROOF_PATH, SET_IV_PATH
-from services.clients.tap.status import Status
 
 T = TypeVar("T")
 
@@ -91,7 +90,7 @@ def refresh(request: Request) -> Flow[None]:
         RemoteProtocolError: the answer is no IV, as with firmware before 1.83, where the path meant something else.
     """
     answer = yield request
-    if not answer.ok:
+    if not answer.done:
         raise DeviceRefusal(f"GET {SET_IV_PATH}", answer.status)
     if len(answer.body) != BLOCK:
         raise RemoteProtocolError(f"an IV has {BLOCK} bytes, not {len(answer.body)}")
@@ -113,12 +112,12 @@ def change_password(group: int, password: str, *, salt: bytes) -> Flow[None]:
     if not any(salt):
         raise LocalProtocolError("an all-zero salt disables the login of a user")
     answer = yield Request(Method.GET, ITERATION_PATH)
-    if not answer.ok:
+    if not answer.done:
         raise DeviceRefusal(f"GET {ITERATION_PATH}", answer.status)
     verifier = Verifier.make(password, salt=salt, iterations=_iterations(answer.body))
     path = Path(1025, group, 2)
     answer = yield Request(Method.POST, path, verifier.encode())
-    if not answer.ok:
+    if not answer.done:
         raise DeviceRefusal(f"POST {path}", answer.status)
 
 
@@ -135,12 +134,12 @@ def append(path: Path, data: bytes, *, chunk: int = APPEND_CHUNK) -> Flow[None]:
     """
     for start in range(0, len(data) or 1, chunk):
         answer = yield Request(Method.PUT, path, data[start : start + chunk])
-        if not answer.ok:
+        if not answer.done:
             raise DeviceRefusal(f"PUT {path} at byte {start} of {len(data)}", answer.status)
 
 
 def _admitted(answer: Response, path: Path) -> Response:
-    if not answer.ok or answer.status == Status.BUSY:
+    if not answer.done:
         raise LoginRefused(f"login at {path}", answer.status)
     return answer
 

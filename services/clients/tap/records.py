@@ -1,6 +1,7 @@
 """Two ways to lay out several values in one body: whole bytes by ``struct``, and bits from the top.
 
-A record is a frozen dataclass whose fields stand in the order of the wire; the way it is laid out is one class variable.
+A record is a frozen dataclass whose fields stand in the order of the wire; one class variable says how they are laid
+out.
 """
 
 import struct

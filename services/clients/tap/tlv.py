@@ -1,8 +1,8 @@
 """LwM2M TLV, in which a Tap gives the values of a bundle or a profile (Tap protocol notes §12.1).
 
-A record is ``type | id (1 or 2 bytes) | length (0 … 3 bytes) | value``. The type byte holds, from the top: kind (2 bits),
-whether the id has 16 bits (1), bytes of the length field (2), the length itself where there is no field for it (3).
-A bundle is one record of kind 2 whose value is a row of records of kind 3.
+A record is ``type | id (1 or 2 bytes) | length (0 … 3 bytes) | value``. The type byte holds, from the top: the kind
+(2 bits), whether the id has 16 bits (1), the bytes of the length field (2), the length itself where there is no field
+for it (3). A bundle is one record of kind 2 whose value is a row of records of kind 3.
 """
 
 from collections.abc import Mapping
