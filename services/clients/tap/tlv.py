@@ -51,7 +51,8 @@ def encode_record(record: Record) -> bytes:
     id_size = 1 if record.id <= MAX_SHORT_ID else 2
     length_size = 0 if size <= MAX_INLINE else (size.bit_length() + 7) // 8
     first = record.kind << 6 | (id_size - 1) << 5 | length_size << 3 | (0 if length_size else size)
-    return bytes([first]) + record.id.to_bytes(id_size, "big") + size.to_bytes(length_size, "big") + record.value
+    length = size.to_bytes(length_size, "big") if length_size else b""
+    return bytes([first]) + record.id.to_bytes(id_size, "big") + length + record.value
 
 
 def decode_records(data: bytes) -> tuple[Record, ...]:
