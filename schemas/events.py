@@ -15,6 +15,9 @@ import orjson
 UID_DIGITS: Final = 16
 """A ROTPublicUID has 8 bytes, written as 16 hexadecimal digits."""
 
+TYPE_LIMIT: Final = 128
+"""Characters of a type name; the longest that is documented has 34."""
+
 
 class EventType(StrEnum):
     """The six notification types of the document. Others may come and are kept as they are."""
@@ -95,8 +98,8 @@ def read_notification(document: object) -> Notification:
     if not isinstance(document, dict):
         raise ValueError(f"the body must be a JSON object, not {_shown(document)}")  # noqa: TRY004 - as in parse_timestamp
     event_type = document.get("EventType")
-    if not isinstance(event_type, str) or not event_type:
-        raise ValueError(f"EventType must be a non-empty string, not {_shown(event_type)}")
+    if not isinstance(event_type, str) or not event_type.isprintable() or not 0 < len(event_type) <= TYPE_LIMIT:
+        raise ValueError(f"EventType must be 1 to {TYPE_LIMIT} printable characters, not {_shown(event_type)}")
     payload = document.get("Payload", {})
     if not isinstance(payload, dict):
         raise ValueError(f"Payload must be a JSON object, not {_shown(payload)}")  # noqa: TRY004 - as in parse_timestamp

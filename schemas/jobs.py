@@ -88,6 +88,7 @@ class Job:
         fence: the number of this claim; it stands in every later write, so a late worker can write nothing.
         attempt: 1 for the first try.
         progress: what earlier attempts noted, such as the serial number before a renewal.
+        evidence: what the causing event said, replaced by what a confirming event said.
     """
 
     id: int
@@ -98,7 +99,8 @@ class Job:
     attempt: int
     claimed_at: datetime
     created_at: datetime
-    progress: Mapping[str, Any]
+    progress: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,163 @@
+"""Events: accepted once, read for planning, shown by receipt."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from infra.ledger.engine import Database
+from infra.ledger.tables import from_us, to_us
+
+_COLUMNS: Final = "receipt, source, hook, event_type, device, occurred_at, received_at, body, state, verdict"
+
+_INSERT_SQLITE: Final = f"INSERT INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608 - constants only
+
+_INSERT_POSTGRES: Final = f"""
+    INSERT INTO events ({_COLUMNS})
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[],
+                         %s::bytea[], %s::text[], %s::text[])
+    ON CONFLICT DO NOTHING RETURNING id, state
+"""  # noqa: S608 - constants only
+
+
+@dataclass(kw_only=True, slots=True)  # not frozen: a frozen one costs the receiver 2 µs more for every delivery
+class Arrival:
+    """One delivery as it is stored; `fault` says why a malformed one could not be understood."""
+
+    receipt: str
+    hook: str
+    event_type: str | None
+    device: str | None
+    occurred_at: datetime | None
+    received_at: datetime
+    body: bytes
+    source: str = "webhook"
+    fault: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredEvent:
+    """An event that waits for its plan."""
+
+    id: int
+    receipt: str
+    body: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobLine:
+    """A job in one line, for a receipt."""
+
+    id: int
+    operation: str
+    target: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Receipt:
+    """What became of one delivery."""
+
+    receipt: str
+    event_id: int
+    event_type: str | None
+    device: str | None
+    received_at: datetime
+    state: str
+    verdict: str | None
+    jobs: tuple[JobLine, ...]
+
+
+class Inbox:
+    """The events of the ledger."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def accept(self, arrivals: Sequence[Arrival]) -> list[int]:
+        """Store a batch in one durable commit; give the ids of those that are new and to be planned.
+
+        Raises:
+            LedgerUnavailable: nothing of the batch was stored.
+        """
+        rows = [_row(arrival) for arrival in arrivals]
+        with self._database.writing() as connection:
+            if self._database.is_sqlite:
+                return _insert_sqlite(connection, rows)
+            columns = tuple(list(column) for column in zip(*rows, strict=True))
+            stored = connection.exec_driver_sql(_INSERT_POSTGRES, columns)
+            return [row.id for row in stored if row.state == "new"]
+
+    def waiting(self, limit: int) -> list[StoredEvent]:
+        """The oldest events that have no plan yet."""
+        query = text("SELECT id, receipt, body FROM events WHERE state = 'new' ORDER BY id LIMIT :limit")
+        with self._database.reading() as connection:
+            rows = connection.execute(query, {"limit": limit})
+            return [StoredEvent(id=row.id, receipt=row.receipt, body=bytes(row.body)) for row in rows]
+
+    def backlog(self, at_most: int) -> int:
+        """How many events have no plan yet, counted no further than `at_most`."""
+        query = text("SELECT count(*) FROM (SELECT 1 FROM events WHERE state = 'new' LIMIT :limit) AS waiting")
+        with self._database.reading() as connection:
+            return int(connection.execute(query, {"limit": at_most}).scalar_one())
+
+    def receipt(self, receipt: str) -> Receipt | None:
+        """What became of a delivery, or None for a receipt that was never given."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                text(
+                    "SELECT id, receipt, event_type, device, received_at, state, verdict FROM events"
+                    " WHERE receipt = :receipt"
+                ),
+                {"receipt": receipt},
+            ).one_or_none()
+            if row is None:
+                return None
+            return Receipt(
+                receipt=row.receipt,
+                event_id=row.id,
+                event_type=row.event_type,
+                device=row.device,
+                received_at=from_us(row.received_at),
+                state=row.state,
+                verdict=row.verdict,
+                jobs=_jobs_of(connection, row.id),
+            )
+
+
+def _insert_sqlite(connection: Connection, rows: list[tuple[object, ...]]) -> list[int]:
+    newest = text("SELECT coalesce(max(id), 0) FROM events")
+    before = connection.execute(newest).scalar_one()
+    connection.exec_driver_sql(_INSERT_SQLITE, rows)  # a list of tuples: executemany
+    fresh = text("SELECT id FROM events WHERE id > :before AND state = 'new'")  # we hold the write lock: all ours
+    return [row.id for row in connection.execute(fresh, {"before": before})]
+
+
+def _row(arrival: Arrival) -> tuple[object, ...]:
+    return (
+        arrival.receipt,
+        arrival.source,
+        arrival.hook,
+        arrival.event_type,
+        arrival.device,
+        to_us(arrival.occurred_at) if arrival.occurred_at else None,
+        to_us(arrival.received_at),
+        arrival.body,
+        "malformed" if arrival.fault else "new",
+        arrival.fault,
+    )
+
+
+def _jobs_of(connection: Connection, event_id: int) -> tuple[JobLine, ...]:
+    query = text(
+        "SELECT id, operation, target, state, reason FROM jobs WHERE event_id = :event"
+        " OR id IN (SELECT job_id FROM event_jobs WHERE event_id = :event) ORDER BY id"
+    )
+    rows = connection.execute(query, {"event": event_id})
+    return tuple(
+        JobLine(id=row.id, operation=row.operation, target=row.target, state=row.state, reason=row.reason)
+        for row in rows
+    )

@@ -1,0 +1,94 @@
+"""What the sweep and the health page ask of the ledger: ages, notes, retention."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+
+from infra.ledger.engine import Database
+from infra.ledger.tables import from_us, to_us
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Health:
+    """How the ledger stands; a time is None where there is nothing of its kind."""
+
+    oldest_due: datetime | None
+    oldest_unplanned: datetime | None
+    last_sweep: datetime | None
+
+
+class Upkeep:
+    """The ledger's housekeeping."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def health(self, now: datetime) -> Health:
+        """Read how the ledger stands.
+
+        Raises:
+            LedgerUnavailable: it cannot be read.
+        """
+        with self._database.reading() as connection:
+            due = connection.execute(
+                text("SELECT min(not_before) FROM jobs WHERE state = 'due' AND not_before <= :now"),
+                {"now": to_us(now)},
+            ).scalar_one()
+            unplanned = connection.execute(
+                text("SELECT received_at FROM events WHERE state = 'new' ORDER BY id LIMIT 1")
+            ).scalar_one_or_none()
+            sweep = connection.execute(text("SELECT at FROM notes WHERE name = 'last_sweep'")).scalar_one_or_none()
+        return Health(oldest_due=_moment(due), oldest_unplanned=_moment(unplanned), last_sweep=_moment(sweep))
+
+    def note(self, name: str, now: datetime) -> None:
+        """Remember that something happened now."""
+        with self._database.writing() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO notes (name, at) VALUES (:name, :at) ON CONFLICT (name) DO UPDATE SET at = excluded.at"
+                ),
+                {"name": name, "at": to_us(now)},
+            )
+
+    def noted(self, name: str) -> datetime | None:
+        """When something last happened."""
+        with self._database.reading() as connection:
+            at = connection.execute(text("SELECT at FROM notes WHERE name = :name"), {"name": name})
+            return _moment(at.scalar_one_or_none())
+
+    def prune(self, now: datetime, *, keep: timedelta, limit: int = 1_000) -> int:
+        """Delete finished jobs and settled events older than `keep`, oldest first, `limit` of each at most.
+
+        Work that is not finished stays whatever its age, and so does an event that such work came from.
+        """
+        bound = {"before": to_us(now - keep), "limit": limit}
+        with self._database.writing() as connection:
+            old_jobs = connection.execute(text(_OLD_JOBS), bound).scalars().all()
+            for statement in _FORGET_JOB:
+                if old_jobs:
+                    connection.execute(text(statement), [{"id": job} for job in old_jobs])
+            old_events = connection.execute(text(_OLD_EVENTS), bound).scalars().all()
+            if old_events:
+                connection.execute(text("DELETE FROM events WHERE id = :id"), [{"id": event} for event in old_events])
+        return len(old_jobs) + len(old_events)
+
+
+_OLD_JOBS = "SELECT id FROM jobs WHERE finished_at < :before ORDER BY id LIMIT :limit"
+
+_FORGET_JOB = (
+    "DELETE FROM attempts WHERE job_id = :id",
+    "DELETE FROM event_jobs WHERE job_id = :id",
+    "DELETE FROM jobs WHERE id = :id",
+)
+
+_OLD_EVENTS = """
+    SELECT id FROM events e WHERE received_at < :before AND state <> 'new'
+    AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.event_id = e.id)
+    AND NOT EXISTS (SELECT 1 FROM event_jobs l WHERE l.event_id = e.id)
+    ORDER BY id LIMIT :limit
+"""
+
+
+def _moment(value: int | None) -> datetime | None:
+    return None if value is None else from_us(value)

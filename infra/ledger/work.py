@@ -1,0 +1,232 @@
+"""Jobs: claimed by one winner, settled under their fence, given back when their worker is lost."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
+
+from infra.ledger.engine import Database
+from infra.ledger.planning import canonical
+from infra.ledger.tables import OPEN_STATES, from_us, to_us
+from schemas.jobs import MOVES, Job, ParkedBecause, State
+
+_RUNNABLE: Final = f"""
+    j.state = 'due' AND j.operation = :operation AND j.not_before <= :now
+    AND NOT EXISTS (SELECT 1 FROM jobs e WHERE e.lock_key = j.lock_key AND e.{OPEN_STATES}
+                    AND (e.state = 'running' OR (e.state = 'due' AND e.id < j.id)))
+"""  # noqa: S608 - constants only
+"""Due, and first in the line of its target: jobs of one target run one at a time, in order of arrival."""
+
+_BATCH: Final = f"""
+    SELECT j.id FROM jobs j WHERE {_RUNNABLE} AND (j.parameters, j.progress = '{{}}') = (
+        SELECT j.parameters, j.progress = '{{}}' FROM jobs j WHERE {_RUNNABLE} ORDER BY j.not_before, j.id LIMIT 1)
+    ORDER BY j.not_before, j.id LIMIT :limit
+"""  # noqa: S608 - constants only
+"""What goes into one call with the oldest: the same parameters, and begun or not begun, because those that are begun
+mostly only look."""
+
+_CLAIM: Final = f"""
+    UPDATE jobs SET state = 'running', fence = fence + 1, attempts = attempts + 1, worker = :worker,
+           claimed_at = :now, lease_until = :lease_until, updated_at = :now, reason = 'a worker has it'
+    WHERE state = 'due' AND id IN ({_BATCH} %s)
+    RETURNING id, operation, target, parameters, fence, attempts, created_at, progress, evidence
+"""  # noqa: S608 - constants only
+
+_SETTLE: Final = text("""
+    UPDATE jobs SET state = :state, reason = :reason, parked_because = :parked_because,
+           not_before = CASE WHEN :state = 'awaiting' AND nudged_at > claimed_at THEN :now ELSE :not_before END,
+           progress = coalesce(:progress, progress), attempts = attempts - :refund, finished_at = :finished_at,
+           worker = NULL, lease_until = NULL, updated_at = :now
+    WHERE id = :id AND fence = :fence AND state = 'running'
+""")
+
+_ATTEMPT: Final = text("""
+    INSERT INTO attempts (job_id, number, fence, worker, started_at, ended_at, outcome, upstream_status, reason)
+    SELECT id, attempts, fence, worker, claimed_at, :now, :state, CAST(:upstream_status AS INTEGER), :reason
+    FROM jobs WHERE id = :id AND fence = :fence AND state = 'running'
+""")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settlement:
+    """How one attempt ended.
+
+    Attributes:
+        not_before: when to try or look again; the time of settling for a final state.
+        progress: what the next attempt must know; None keeps what was noted.
+        counts: False gives the attempt back, when waiting for an upstream is nobody's failure.
+    """
+
+    job: Job
+    state: State
+    reason: str
+    not_before: datetime
+    progress: Mapping[str, Any] | None = None
+    parked_because: ParkedBecause | None = None
+    upstream_status: int | None = None
+    counts: bool = True
+
+
+class Work:
+    """The jobs of the ledger, as workers use them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._claim = text(_CLAIM % ("" if database.is_sqlite else "FOR UPDATE SKIP LOCKED"))
+
+    def batch_size(self, operation: str, now: datetime, limit: int) -> int:
+        """How many jobs a claim would take now."""
+        query = text(f"SELECT count(*) FROM ({_BATCH}) AS batch")  # noqa: S608 - constants only
+        with self._database.reading() as connection:
+            bound = {"operation": operation, "now": to_us(now), "limit": limit}
+            return int(connection.execute(query, bound).scalar_one())
+
+    def claim(self, operation: str, *, worker: str, now: datetime, lease: timedelta, limit: int) -> list[Job]:
+        """Take up to `limit` due jobs of one operation and the same parameters; each has one winner."""
+        bound = {
+            "operation": operation,
+            "now": to_us(now),
+            "lease_until": to_us(now + lease),
+            "worker": worker,
+            "limit": limit,
+        }
+        try:
+            with self._database.writing() as connection:
+                rows = connection.execute(self._claim, bound).all()
+        except IntegrityError:  # uq_jobs_running: another claim of the same target won between look and write
+            return []
+        return sorted((_job(row, now) for row in rows), key=lambda job: job.id)
+
+    def note(self, progress: Sequence[tuple[Job, Mapping[str, Any]]]) -> set[int]:
+        """Commit what must be known after a crash, before an act; give the ids of the jobs that are still ours."""
+        statement = text("UPDATE jobs SET progress = :progress WHERE id = :id AND fence = :fence AND state = 'running'")
+        with self._database.writing() as connection:
+            return {
+                job.id
+                for job, known in sorted(progress, key=lambda pair: pair[0].id)
+                if connection.execute(
+                    statement, {"id": job.id, "fence": job.fence, "progress": canonical(known)}
+                ).rowcount
+            }
+
+    def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
+        """Write how attempts ended. A job whose fence has moved on is left as it is: a late worker writes nothing."""
+        rows = [_settled(settlement, to_us(now)) for settlement in sorted(settlements, key=lambda s: s.job.id)]
+        if rows:
+            with self._database.writing() as connection:
+                connection.execute(_ATTEMPT, rows)
+                connection.execute(_SETTLE, rows)
+
+    def extend(self, worker: str, *, now: datetime, lease: timedelta, longest: timedelta) -> int:
+        """Renew the lease of everything that a living worker holds, but never past `longest` after the claim."""
+        statement = text(
+            "UPDATE jobs SET lease_until = :until WHERE state = 'running' AND worker = :worker AND claimed_at > :oldest"
+        )
+        bound = {"until": to_us(now + lease), "worker": worker, "oldest": to_us(now - longest)}
+        with self._database.writing() as connection:
+            return connection.execute(statement, bound).rowcount
+
+    def reclaim(self, now: datetime, *, max_attempts: int) -> int:
+        """Give back jobs whose lease ran out; park those that were lost `max_attempts` times."""
+        with self._database.writing() as connection:
+            lost = connection.execute(
+                text("SELECT id, attempts FROM jobs WHERE state = 'running' AND lease_until < :now ORDER BY id"),
+                {"now": to_us(now)},
+            ).all()
+            rows = [{"id": row.id, "now": to_us(now), **_lost(row.attempts, max_attempts)} for row in lost]
+            if rows:
+                connection.execute(_RECLAIM_ATTEMPT, rows)
+                connection.execute(_RECLAIM, rows)
+            return len(rows)
+
+    def wake(self, now: datetime) -> int:
+        """Make awaiting jobs due whose next look has come."""
+        statement = text(
+            "UPDATE jobs SET state = 'due', reason = 'time to look again', updated_at = :now"
+            " WHERE state = 'awaiting' AND not_before <= :now"
+        )
+        with self._database.writing() as connection:
+            return connection.execute(statement, {"now": to_us(now)}).rowcount
+
+    def due(self, now: datetime, *, limit: int) -> dict[str, list[int]]:
+        """Ids of jobs whose time has come, by operation; some may still stand behind another of their target."""
+        query = text(
+            "SELECT id FROM jobs WHERE state = 'due' AND operation = :operation AND not_before <= :now LIMIT :limit"
+        )
+        found: dict[str, list[int]] = {}
+        with self._database.reading() as connection:
+            for operation in _operations_due(connection):
+                rows = connection.execute(query, {"operation": operation, "now": to_us(now), "limit": limit})
+                if ids := [row.id for row in rows]:
+                    found[operation] = ids
+        return found
+
+
+_RECLAIM: Final = text("""
+    UPDATE jobs SET state = :state, reason = :reason, parked_because = :parked_because, not_before = :now,
+           worker = NULL, lease_until = NULL, updated_at = :now
+    WHERE id = :id AND state = 'running' AND lease_until < :now
+""")
+
+_RECLAIM_ATTEMPT: Final = text("""
+    INSERT INTO attempts (job_id, number, fence, worker, started_at, ended_at, outcome, upstream_status, reason)
+    SELECT id, attempts, fence, worker, claimed_at, :now, 'lost', NULL, :reason
+    FROM jobs WHERE id = :id AND state = 'running' AND lease_until < :now
+""")
+
+
+def _operations_due(connection: Connection) -> list[str]:
+    """The distinct operations that have due jobs, by skipping through the index instead of reading all of it."""
+    step = text("SELECT min(operation) FROM jobs WHERE state = 'due' AND operation > :after")
+    found: list[str] = []
+    while (name := connection.execute(step, {"after": found[-1] if found else ""}).scalar_one()) is not None:
+        found.append(name)
+    return found
+
+
+def _lost(attempts: int, max_attempts: int) -> dict[str, object]:
+    if attempts < max_attempts:
+        return {"state": State.DUE.value, "reason": "its worker was lost; waits for another", "parked_because": None}
+    return {
+        "state": State.PARKED.value,
+        "reason": f"its worker was lost {attempts} times; look at the worker's log, then retry it",
+        "parked_because": ParkedBecause.OUR_FAULT.value,
+    }
+
+
+def _job(row: Any, now: datetime) -> Job:
+    return Job(
+        id=row.id,
+        operation=row.operation,
+        target=row.target,
+        parameters=json.loads(row.parameters),
+        fence=row.fence,
+        attempt=row.attempts,
+        claimed_at=now,
+        created_at=from_us(row.created_at),
+        progress=json.loads(row.progress),
+        evidence=json.loads(row.evidence),
+    )
+
+
+def _settled(settlement: Settlement, now: int) -> dict[str, object]:
+    if settlement.state not in MOVES[State.RUNNING]:
+        raise ValueError(f"a running job cannot become {settlement.state}")
+    final = settlement.state is State.SUCCEEDED
+    return {
+        "id": settlement.job.id,
+        "fence": settlement.job.fence,
+        "state": settlement.state.value,
+        "reason": settlement.reason,
+        "parked_because": settlement.parked_because and settlement.parked_because.value,
+        "not_before": to_us(settlement.not_before),
+        "progress": None if settlement.progress is None else canonical(settlement.progress),
+        "refund": 0 if settlement.counts else 1,
+        "upstream_status": settlement.upstream_status,
+        "finished_at": now if final else None,
+        "now": now,
+    }

@@ -1,0 +1,123 @@
+"""Finds the raw text of every setting: the environment, then the `.env` file, then the files named by ``*_FILE``."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final
+
+from pydantic_settings import BaseSettings, DotEnvSettingsSource
+
+PREFIX: Final = "KEYTURN_"
+
+CONVENTIONAL: Final = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL", "sentry_dsn": "SENTRY_DSN"}
+"""Fields whose variable goes without prefix, because hosting platforms set it under this name."""
+
+EMPTY_MEANS_SOMETHING: Final = frozenset({"ublox_auth_scheme"})
+"""Fields for which an empty text is a value; for every other field it means "not given"."""
+
+LARGEST_FILE: Final = 65_536
+"""Bytes of a secret file; a longer one is not a secret but a mistaken path."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The raw texts and what was wrong on the way to them."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+    faulty: set[str] = field(default_factory=set)
+    faults: list[str] = field(default_factory=list)
+
+
+def variable_of(name: str) -> str:
+    """Give the environment variable of a field."""
+    return CONVENTIONAL.get(name, PREFIX + name.upper())
+
+
+def gather(
+    environ: Mapping[str, str],
+    env_file: Path | None,
+    fields: Collection[str],
+    secret_fields: Collection[str],
+) -> Gathered:
+    """Find the text of each field; the environment wins over the `.env` file, variable by variable."""
+    found = Gathered()
+    given = {**_dotenv(env_file, found), **environ}
+    found.faults.extend(_unknown(given, fields, secret_fields))
+    for name in fields:
+        _find(name, given, found, from_file=name in secret_fields)
+    return found
+
+
+def _dotenv(env_file: Path | None, found: Gathered) -> dict[str, str]:
+    if env_file is None or not env_file.exists():
+        return {}
+    try:
+        pairs = DotEnvSettingsSource(BaseSettings, env_file=env_file, case_sensitive=True).env_vars
+    except (OSError, UnicodeDecodeError) as error:
+        found.faults.append(f"{env_file} must be a readable UTF-8 file ({_reason(error)})")
+        return {}
+    found.faults.extend(f"{name} has no = in {env_file}" for name, value in pairs.items() if value is None)
+    return {name: value for name, value in pairs.items() if value is not None}
+
+
+def _unknown(given: Collection[str], fields: Collection[str], secret_fields: Collection[str]) -> list[str]:
+    known = {variable_of(name) for name in fields} | {f"{variable_of(name)}_FILE" for name in secret_fields}
+    strangers = sorted(name for name in given if name.upper().startswith(PREFIX) and name not in known)
+    return [f"{name} is not a variable of Keyturn{_suggestion(name, known)}" for name in strangers]
+
+
+def _suggestion(name: str, known: Collection[str]) -> str:
+    bare = name.upper().removeprefix(PREFIX)
+    if bare in known:
+        return f", did you mean {bare}?"
+    close = get_close_matches(name.upper(), known, n=1, cutoff=0.7)
+    return f", did you mean {close[0]}?" if close else ""
+
+
+def _find(name: str, given: Mapping[str, str], found: Gathered, *, from_file: bool) -> None:
+    variable = variable_of(name)
+    text, path = given.get(variable), given.get(f"{variable}_FILE") if from_file else None
+    if text == "" and name not in EMPTY_MEANS_SOMETHING:
+        text = None
+    if text is not None and path:
+        _fault(name, found, f"{variable} and {variable}_FILE are both set, keep one of them")
+    elif path:
+        _read(name, Path(path), found)
+    elif text is not None:
+        found.values[name], found.variables[name] = text, variable
+
+
+def _read(name: str, path: Path, found: Gathered) -> None:
+    """Take the value from its file; the path is not repeated in a fault, it may be the secret itself by mistake."""
+    variable = f"{variable_of(name)}_FILE"
+    try:
+        text = _content(path)
+    except (OSError, ValueError) as error:
+        _fault(name, found, f"{variable} must name a readable text file ({_reason(error)})")
+        return
+    if not text:
+        _fault(name, found, f"{variable} must name a file that holds the value, this one is empty")
+        return
+    found.values[name], found.variables[name] = text, variable
+
+
+def _content(path: Path) -> str:
+    with path.open("rb") as file:
+        raw = file.read(LARGEST_FILE + 1)
+    if len(raw) > LARGEST_FILE:
+        raise ValueError(f"longer than {LARGEST_FILE} bytes")
+    return raw.decode().rstrip("\r\n")
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """A reason without the file's content: the text of a decoding error shows the byte it fell over."""
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    return (error.strerror or "cannot be read") if isinstance(error, OSError) else str(error)
+
+
+def _fault(name: str, found: Gathered, text: str) -> None:
+    found.faulty.add(name)
+    found.faults.append(text)

@@ -1,0 +1,204 @@
+"""Every setting of Keyturn with its kind, its range, its default and what it is for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
+
+from infra.redaction import Redactor
+from infra.settings import rules
+from infra.settings.environ import variable_of
+from infra.settings.samples import without_scheme
+
+Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
+Credential = Annotated[SecretStr | None, AfterValidator(rules.credential)]
+UpstreamAddress = Annotated[str, AfterValidator(rules.upstream_address)]
+ExistingFile = Annotated[Path, AfterValidator(rules.readable_file)]
+
+SHORTEST_SECRET_KEY: Final = 16
+"""The key inside a Sentry DSN is masked on its own when it is this long; real ones have 32 characters."""
+
+
+class Variable(NamedTuple):
+    """One line of the table of settings."""
+
+    variable: str
+    default: str
+    description: str
+
+
+class Settings(BaseModel):
+    """The settings of one process. It reads nothing by itself, `load_settings` does; once made, it never changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
+
+    database_url: Annotated[SecretStr, AfterValidator(rules.database_url)] = Field(
+        SecretStr("sqlite:///var/keyturn.db"),
+        description="The ledger: sqlite:///path for one machine, postgresql://user:password@host/name for many.",
+    )
+    redis_url: Annotated[SecretStr, AfterValidator(rules.redis_url)] = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        description="Broker and shared state: redis://, rediss:// or unix://. It may be wiped at any moment.",
+    )
+    data_dir: Path = Field(Path("var"), description="Folder for what Keyturn keeps on this machine.")
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address that the web process listens on.")
+    port: int = Field(8080, ge=0, le=65_535, description="Port that the web process listens on; 0 takes a free one.")
+    webhook_tokens: Annotated[tuple[SecretStr, ...], BeforeValidator(rules.webhook_tokens), Field(min_length=1)] = (
+        Field(
+            description="Whole Authorization header values that a webhook may carry, one per line, "
+            "each of at least 16 characters; two or more while tokens are being changed."
+        )
+    )
+    body_limit_bytes: int = Field(262_144, ge=1024, le=16_777_216, description="Largest webhook body that is read.")
+    accept_timeout: Seconds = Field(2.0, description="Seconds that a webhook waits for its commit before it gets 503.")
+    accept_queue_limit: int = Field(10_000, ge=1, description="Webhooks that may wait for a commit in one process.")
+    backlog_limit: int = Field(200_000, ge=1, description="Events without a plan above which webhooks get 503.")
+
+    ublox_base_url: UpstreamAddress | None = Field(
+        None, description="Address of u-blox Security Services; without it `keyturn up` starts the sandbox."
+    )
+    ublox_api_key: Credential = Field(None, description="The APIKey given by u-blox support.")
+    ublox_api_secret: Credential = Field(None, description="The APISecret that belongs to the APIKey.")
+    ublox_auth_scheme: str = Field(
+        "Bearer",
+        pattern=r"^[A-Za-z0-9._~-]*$",
+        description="Word before the AuthToken in the Authorization header; empty sends the bare token.",
+    )
+    ublox_timeout: Seconds = Field(30.0, description="Seconds that one call to u-blox may take.")
+    ublox_ca_file: ExistingFile | None = Field(
+        None, description="PEM file of the authorities to trust for u-blox instead of the public ones."
+    )
+
+    playbook_file: ExistingFile | None = Field(None, description="The playbook; without it the built-in one is used.")
+    sweep_every: Seconds = Field(2.0, description="Seconds between two sweeps of the ledger.")
+    lease: Seconds = Field(15.0, description="Seconds after which a silent worker loses its job; above two sweeps.")
+    max_attempts: int = Field(8, ge=1, le=1000, description="Attempts after which a job is parked.")
+    retry_base: Seconds = Field(2.0, description="Seconds before the first repeat; each further wait is longer.")
+    retry_cap: Seconds = Field(900.0, description="Longest wait between two attempts in seconds.")
+    worker_threads: int = Field(128, ge=1, le=1024, description="Jobs that one worker process performs at a time.")
+    bulk_linger: float = Field(
+        0.35, ge=0, le=60, allow_inf_nan=False, description="Seconds to wait for more jobs that fit into the same call."
+    )
+    renewal_look_every: Seconds = Field(3600.0, description="Seconds between two looks at a renewal that is awaited.")
+    renewal_deadline: Seconds = Field(
+        1_209_600.0, description="Seconds that a device may take to act on a renewal (default 14 days)."
+    )
+    retention_days: int = Field(90, ge=1, le=36_500, description="Days that settled events and jobs are kept.")
+
+    environment: str = Field(
+        "production", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="Name of this installation in logs and Sentry."
+    )
+    sentry_dsn: Annotated[SecretStr, AfterValidator(rules.sentry_dsn)] | None = Field(
+        None, description="Where errors are reported; without it nothing is sent."
+    )
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(rules.upper)] = (
+        Field("INFO", description="Least level that is logged.")
+    )
+    log_format: Literal["auto", "json", "pretty"] = Field(
+        "auto",
+        description="How log lines look: json, pretty, or auto, which is pretty on a terminal and JSON elsewhere.",
+    )
+
+    @field_validator("ublox_api_key", "ublox_api_secret")
+    @classmethod
+    def _needs_its_partner(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        upstream_given = info.data.get("ublox_base_url", "given, but wrong") is not None
+        address = variable_of("ublox_base_url")
+        if upstream_given and value is None:
+            raise ValueError(f"is required because {address} is set")
+        if value is not None and not upstream_given:
+            raise ValueError(f"is set, but {address} is not: set both or neither")
+        return value
+
+    @field_validator("lease")
+    @classmethod
+    def _outlives_two_sweeps(cls, value: float, info: ValidationInfo) -> float:
+        if value <= 2 * info.data.get("sweep_every", 0):
+            raise ValueError(f"must be more than twice {variable_of('sweep_every')}")
+        return value
+
+    @field_validator("backlog_limit", "retry_cap", "renewal_deadline")
+    @classmethod
+    def _is_not_below(cls, value: float, info: ValidationInfo) -> float:
+        lower = {"backlog_limit": "accept_queue_limit", "retry_cap": "retry_base"}
+        name = lower.get(info.field_name or "", "renewal_look_every")
+        if value < info.data.get(name, 0):
+            raise ValueError(f"must not be less than {variable_of(name)}")
+        return value
+
+    def secret_values(self) -> frozenset[str]:
+        """Give every value that must never be shown, for the redactor."""
+        tokens = {token.get_secret_value() for token in self.webhook_tokens}
+        credentials = {secret.get_secret_value() for secret in (self.ublox_api_key, self.ublox_api_secret) if secret}
+        values = tokens | {without_scheme(token) for token in tokens} | credentials | _passwords(self.database_url)
+        return frozenset(values | _passwords(self.redis_url) | _dsn_parts(self.sentry_dsn))
+
+    def shown(self) -> dict[str, str]:
+        """Give each variable with a text that can be shown to anybody."""
+        redactor = Redactor(self.secret_values())
+        return {variable_of(name): _shown(name, getattr(self, name), redactor) for name in type(self).model_fields}
+
+
+SECRET_FIELDS: Final = frozenset(
+    {"database_url", "redis_url", "webhook_tokens", "ublox_api_key", "ublox_api_secret", "sentry_dsn"}
+)
+"""Fields that hold a secret, so that each can also be read from a file."""
+
+_URLS: Final = frozenset({"database_url", "redis_url"})
+
+
+def _shown(name: str, value: object, redactor: Redactor) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, SecretStr):
+        return redactor.text(value.get_secret_value()) if name in _URLS else "set"
+    return f"{len(value)} set" if isinstance(value, tuple) else str(value)
+
+
+def _passwords(url: SecretStr) -> set[str]:
+    """The password of a URL as it is written there and as it is meant."""
+    password = urlsplit(url.get_secret_value()).password or ""
+    return {password, unquote(password)} - {""}
+
+
+def _dsn_parts(dsn: SecretStr | None) -> set[str]:
+    if dsn is None:
+        return set()
+    text = dsn.get_secret_value()
+    return {text} | {part for part in [urlsplit(text).username or ""] if len(part) >= SHORTEST_SECRET_KEY}
+
+
+def describe() -> list[Variable]:
+    """Give the table of settings, in the order of the model."""
+    return [
+        Variable(variable_of(name), _default_text(field.default, required=field.is_required()), _described(name))
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _default_text(default: object, *, required: bool) -> str:
+    if required:
+        return "required"
+    return "" if default is None else str(default.get_secret_value() if isinstance(default, SecretStr) else default)
+
+
+def _described(name: str) -> str:
+    description = Settings.model_fields[name].description or ""
+    return f"{description} Or in a file: {variable_of(name)}_FILE." if name in SECRET_FIELDS else description
+
+
+def build(values: Mapping[str, str]) -> Settings:
+    """Make settings of raw texts; raises pydantic's ValidationError."""
+    return Settings.model_validate(dict(values))

@@ -1,0 +1,177 @@
+"""The words of a playbook: which trigger leads to which operations, and what was decided of one event."""
+
+from dataclasses import dataclass
+from datetime import time
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from schemas.events import EventType
+from schemas.jobs import NewJob
+
+RULE_NAME: Final = r"^[a-z][a-z0-9-]{0,62}$"
+"""Lower case and hyphens, so that a rule's name reads the same in logs, metrics and the ledger."""
+
+MOST_RULES: Final = 500
+MOST_STEPS: Final = 16
+LONGEST_CONDITION: Final = 1000
+"""Characters of a condition. It also bounds how deep an expression nests: far longer ones overflow the stack."""
+
+LONGEST_TEXT: Final = 500
+
+UNENFORCED: Final = ("window", "approval", "budget")
+"""Fields of a rule that are understood but that nothing enforces yet."""
+
+LOOPS: Final[dict[tuple[EventType, str], str]] = {
+    (EventType.CERTIFICATE_RENEWAL, "ublox.renew_certificate"): (
+        "every renewal ends in another renewal event, so the rule would renew and be billed for ever"
+    ),
+    (EventType.PROPERTIES_CHANGE, "ublox.rotate_e2e_key"): (
+        "a key rotation changes the device's properties, so the rule would answer its own work at every heartbeat"
+    ),
+}
+"""Reactions that cause the event they react to."""
+
+
+class _Table(BaseModel):
+    """A TOML table: every key is known, every value has the type that is written down."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _one_or_many(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _flag(value: object) -> object:
+    """Python takes 1 for true; TOML does not."""
+    if not isinstance(value, bool):
+        raise ValueError("expected true")  # noqa: TRY004 - pydantic gathers ValueError
+    return value
+
+
+def _no_flag(value: object) -> object:
+    """Python takes true for 1; TOML does not."""
+    if isinstance(value, bool):
+        raise ValueError("expected 1")  # noqa: TRY004 - pydantic gathers ValueError
+    return value
+
+
+EventNames = Annotated[
+    tuple[Annotated[EventType, Field(strict=False)], ...],
+    BeforeValidator(_one_or_many),
+    Field(strict=False, max_length=len(EventType)),
+]
+
+
+class Trigger(_Table):
+    """What sets a rule off: exactly one of an event, a schedule, a person."""
+
+    event: EventNames = Field(default=(), description="one event type or a list of them")
+    schedule: str | None = Field(
+        default=None, description="five cron fields", pattern=r"^\S{1,64}( \S{1,64}){4}$", max_length=LONGEST_TEXT
+    )
+    manual: Annotated[Literal[True], BeforeValidator(_flag)] | None = Field(
+        default=None, description="true: only a person sets it off"
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if sum((bool(self.event), self.schedule is not None, self.manual is not None)) != 1:
+            raise ValueError("expected exactly one of event, schedule, manual")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """``event``, ``schedule`` or ``manual``."""
+        return "event" if self.event else "manual" if self.manual else "schedule"
+
+
+class Step(_Table):
+    """One operation that a rule asks for."""
+
+    operation: str = Field(description="the name of an operation, such as ublox.rotate_e2e_key")
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, alias="with", description="the operation's parameters; defaults fill the rest"
+    )
+    unless_under_way: bool = Field(
+        default=False, description="true: work of the same operation and target that is under way serves this wish too"
+    )
+
+
+class Window(_Table):
+    """The hours in which the rule's jobs may run."""
+
+    opens: time = Field(description="a local time, such as 02:00:00")
+    closes: time = Field(description="a local time, such as 05:00:00")
+    timezone: str = Field(description="an IANA zone, such as Europe/Paris", pattern=r"^[A-Za-z0-9_+/-]{1,64}$")
+
+
+class Approval(_Table):
+    """Who must agree before the rule's jobs may run."""
+
+    role: Literal["operator", "admin"] = Field(description='"operator" or "admin"')
+
+
+class Budget(_Table):
+    """How many jobs the rule may make in a stretch of time."""
+
+    jobs: int = Field(description="a whole number from 1", ge=1, le=1_000_000)
+    per: Literal["hour", "day", "month"] = Field(description='"hour", "day" or "month"')
+
+
+class Rule(_Table):
+    """One rule: on a trigger, when a condition holds, do work, raise an alert or confirm earlier work."""
+
+    name: str = Field(description="lower case letters, digits and hyphens, unique", pattern=RULE_NAME)
+    description: str = Field(default="", max_length=LONGEST_TEXT)
+    enabled: bool = True
+    on: Trigger = Field(description='a table, such as { event = "DEVICE_BOOTSTRAP_EVENT" }')
+    when: str | None = Field(default=None, description="a CEL condition", max_length=LONGEST_CONDITION)
+    targets: Literal["device"] = Field(default="device", description='"device": the device of the event')
+    do: Annotated[tuple[Step, ...], Field(strict=False, max_length=MOST_STEPS)] | None = None
+    alert: str | None = Field(default=None, min_length=1, max_length=LONGEST_TEXT)
+    confirm: str | None = Field(default=None, description="the operation whose awaiting job the event confirms")
+    window: Window | None = None
+    approval: Approval | None = None
+    budget: Budget | None = None
+
+
+class PlaybookDocument(_Table):
+    """A whole playbook as it is written down."""
+
+    version: Annotated[Literal[1], BeforeValidator(_no_flag)] = Field(description="1")
+    rules: Annotated[tuple[Rule, ...], Field(strict=False, max_length=MOST_RULES)] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """What a playbook makes of one event.
+
+    Attributes:
+        jobs: the work to be done, parameters complete.
+        alerts: texts for a person; no work.
+        confirms: operations of which an awaiting job of the event's device has now been confirmed.
+        notes: what went otherwise than a rule's author will have thought, such as a condition that failed.
+        verdict: all of it in one line for a person.
+    """
+
+    jobs: tuple[NewJob, ...] = ()
+    alerts: tuple[str, ...] = ()
+    confirms: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    verdict: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RuleView:
+    """How one rule saw one event.
+
+    Attributes:
+        matched: whether the rule acts on the event.
+        why: the reason in words.
+    """
+
+    name: str
+    matched: bool
+    why: str

@@ -1,0 +1,199 @@
+"""``keyturn playbook``: check a playbook, and see what it would do, without doing it."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final, NoReturn
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from schemas.errors import InputError
+from schemas.events import Notification, read_notification
+from schemas.jobs import NewJob
+
+if TYPE_CHECKING:
+    from schemas.playbook import Decision, Rule
+    from services.playbook import Playbook
+
+LARGEST_EVENT: Final = 1024 * 1024
+"""Bytes of an event; the samples have a few hundred."""
+
+app = typer.Typer(name="playbook", help="Check a playbook, and try an event against it.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The playbook, a TOML file.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Check a playbook and list every fault of it."""
+    try:
+        playbook = _load(file)
+    except InputError as error:
+        _fail(error, as_json=as_json)
+    if as_json:
+        rules = [rule.model_dump(mode="json", by_alias=True, exclude_defaults=True) for rule in playbook.document.rules]
+        _write_json({"ok": True, "rules": rules, "warnings": playbook.warnings})
+        return
+    console = _console()
+    count = len(playbook.document.rules)
+    console.print(f"ok, {count} {'rule' if count == 1 else 'rules'}")
+    console.print(_table_of(playbook))
+    for warning in playbook.warnings:
+        console.print(f"note: {warning}", soft_wrap=True)
+
+
+@app.command("test")
+def try_event(
+    event: Annotated[str, typer.Argument(metavar="EVENT.json", help="A notification as u-blox sends it; - for stdin.")],
+    *,
+    playbook: Annotated[Path | None, typer.Option(help="A playbook; without it the shipped one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what would happen on an event. Nothing is done."""
+    try:
+        loaded = _load(playbook)
+        notification = _notification(event)
+    except InputError as error:
+        _fail(error, as_json=as_json)
+    if as_json:
+        _write_json(_result(loaded, notification))
+    else:
+        _show(loaded, notification)
+
+
+def _load(file: Path | None) -> "Playbook":
+    """Load CEL and the operations here, so that no other command pays for them."""
+    from services.operations import PARAMETERS
+    from services.playbook import default_text, load_playbook, read_text
+
+    return load_playbook(default_text() if file is None else read_text(file), operations=PARAMETERS)
+
+
+def _notification(source: str) -> Notification:
+    name = "standard input" if source == "-" else source
+    try:
+        if source == "-":
+            content = _at_most(sys.stdin.buffer)
+        else:
+            with Path(source).open("rb") as file:
+                content = _at_most(file)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError([f"{name} cannot be read: {reason}"]) from None
+    if len(content) > LARGEST_EVENT:
+        raise InputError([f"{name} is too large: an event has at most {LARGEST_EVENT // 1024} KiB"])
+    return _understood(content, name)
+
+
+def _at_most(file: BinaryIO) -> bytes:
+    return file.read(LARGEST_EVENT + 1)
+
+
+def _understood(content: bytes, name: str) -> Notification:
+    try:
+        return read_notification(orjson.loads(content))
+    except orjson.JSONDecodeError as error:
+        raise InputError([f"{name} is not JSON: {error}"]) from None
+    except ValueError as error:
+        raise InputError([f"{name} is not an event: {error}"]) from None
+
+
+def _result(playbook: "Playbook", notification: Notification) -> dict[str, Any]:
+    decision = playbook.decide(notification)
+    return {
+        "event": _as_understood(notification),
+        "rules": playbook.explain(notification),
+        "jobs": decision.jobs,
+        "alerts": decision.alerts,
+        "confirms": decision.confirms,
+        "notes": decision.notes,
+        "verdict": decision.verdict,
+    }
+
+
+def _as_understood(notification: Notification) -> dict[str, Any]:
+    return {
+        "type": notification.event_type,
+        "device": notification.device,
+        "occurred_at": notification.occurred_at,
+        "payload": notification.payload,
+    }
+
+
+def _show(playbook: "Playbook", notification: Notification) -> None:
+    console = _console()
+    for key, value in _as_understood(notification).items():
+        console.print(f"{key:12} {_json(value)}", soft_wrap=True)
+    console.print()
+    for view in playbook.explain(notification):
+        mark = "match   " if view.matched else "no match"
+        console.print(f"{mark}  {view.name}: {view.why}", soft_wrap=True)
+    console.print()
+    for line in _lines_of(playbook.decide(notification)):
+        console.print(line, soft_wrap=True)
+
+
+def _lines_of(decision: "Decision") -> list[str]:
+    lines = [_job(job) for job in decision.jobs]
+    lines += [f"alert    {_json(text)}" for text in decision.alerts]
+    lines += [f"confirm  {operation}" for operation in decision.confirms]
+    lines += [f"note     {note}" for note in decision.notes]
+    return [*lines, f"verdict  {decision.verdict}"]
+
+
+def _job(job: NewJob) -> str:
+    unless = " unless under way" if job.unless_under_way else ""
+    return f"job      {job.operation} on {job.target} with {_json(job.parameters)}{unless}"
+
+
+def _table_of(playbook: "Playbook") -> Table:
+    table = Table(Column("rule", no_wrap=True), "on", "when", "then")
+    for rule in playbook.document.rules:
+        name = rule.name if rule.enabled else f"{rule.name} (disabled)"
+        table.add_row(*(Text(cell, overflow="fold") for cell in (name, _trigger(rule), rule.when or "", _effect(rule))))
+    return table
+
+
+def _trigger(rule: "Rule") -> str:
+    if rule.on.kind == "event":
+        return "\n".join(rule.on.event)
+    return f"schedule {rule.on.schedule}" if rule.on.schedule else "manual"
+
+
+def _effect(rule: "Rule") -> str:
+    if rule.alert is not None:
+        return f"alert: {_json(rule.alert)}"
+    if rule.confirm is not None:
+        return f"confirm {rule.confirm}"
+    return "\n".join(f"{step.operation} {_json(step.parameters)}" for step in rule.do or ())
+
+
+def _fail(error: InputError, *, as_json: bool) -> NoReturn:
+    if as_json:
+        _write_json({"ok": False, "faults": error.faults})
+    else:
+        console = _console(stderr=True)
+        for fault in error.faults:
+            console.print(fault, soft_wrap=True)
+        console.print(f"{len(error.faults)} {'fault' if len(error.faults) == 1 else 'faults'}")
+    raise typer.Exit(1)
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """A console that takes what it is given as plain text: names and faults may hold brackets."""
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _write_json(value: object) -> None:
+    print(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode())

@@ -1,0 +1,190 @@
+"""``keyturn up``: the whole system on one machine, every part a process of its own."""
+
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import httpx
+from rich.console import Console
+
+from infra.embedded import valkey_command
+from infra.ledger import Ledger, migrate
+from infra.settings import Settings, load_settings
+from schemas.errors import ConfigurationError
+from services.cli.demonstration import Demonstration
+from services.cli.supervisor import Part
+from services.cli.timeline import Timeline
+
+READY_SECONDS: Final = 30.0
+_LOOK_EVERY: Final = 0.1
+
+
+def up(*, demo: bool, until_verified: bool) -> int:
+    """Run everything until Ctrl-C; give the exit code."""
+    console = Console()
+    house = House(console)
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        house.open()
+        return house.live(demo=demo, until_verified=until_verified)
+    except KeyboardInterrupt:
+        console.print("\nStopping …", highlight=False)
+        return 0
+    finally:
+        house.close()
+        console.print("Stopped. The ledger keeps what is open; start again and it goes on.", highlight=False)
+
+
+class House:
+    """All parts of one machine, in the order in which they start."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._parts: list[Part] = []
+        self._environ = dict(os.environ)
+        self.settings = self._settings()
+        self._logs = self.settings.data_dir / "log"
+        self._sandbox_url: str | None = None
+
+    def _settings(self) -> Settings:
+        """The settings, with what one machine can make up by itself where nothing is given."""
+        data_dir = Path(self._environ.setdefault("KEYTURN_DATA_DIR", "var"))
+        data_dir.mkdir(parents=True, exist_ok=True)
+        if not {"KEYTURN_WEBHOOK_TOKENS", "KEYTURN_WEBHOOK_TOKENS_FILE"} & self._environ.keys():
+            self._environ["KEYTURN_WEBHOOK_TOKENS_FILE"] = str(_own_token(data_dir / "webhook-token"))
+        self._environ.setdefault("DATABASE_URL", f"sqlite:///{data_dir}/keyturn.db")
+        self._own_redis = "REDIS_URL" not in self._environ
+        if self._own_redis:
+            self._redis_port, self._redis_password = _free_port(), secrets.token_urlsafe(24)
+            self._environ["REDIS_URL"] = f"redis://:{self._redis_password}@127.0.0.1:{self._redis_port}/0"
+        return load_settings(self._environ)
+
+    def open(self) -> None:
+        """Start every part at once and wait until deliveries are taken."""
+        self._ledger = Ledger(self.settings.database_url.get_secret_value())
+        migrate(self._ledger.database)
+        if self._own_redis:
+            folder = self.settings.data_dir / "valkey"
+            self._start("redis", valkey_command(port=self._redis_port, password=self._redis_password, folder=folder))
+        if self.settings.ublox_base_url is None:
+            self._start_sandbox()
+        self.url = f"http://{_reachable(self.settings.host)}:{self.settings.port}"
+        self._start("web", _keyturn("web"))
+        self._start("control", _keyturn("worker", "-Q", "control"))
+        self._start("ublox", _keyturn("worker", "-Q", "ublox"))
+        self._start("beat", _keyturn("beat"))
+        self._await(f"{self.url}/healthz", "web")
+        if self._sandbox_url:
+            self._await(f"{self._sandbox_url}/_twin/dials", "sandbox")
+
+    def live(self, *, demo: bool, until_verified: bool) -> int:
+        """Print the timeline and keep the parts alive."""
+        self._introduce()
+        timeline = Timeline(self._ledger, self._console)
+        demonstration = self._demonstration() if demo else None
+        while True:
+            timeline.look()
+            self._revive()
+            if demonstration and demonstration.has_ended(timeline):
+                self._console.print(f"\n{demonstration.verdict(timeline)}", highlight=False)
+                self._console.print("Running. Ctrl-C stops everything.", highlight=False)
+                if until_verified:
+                    return 0 if demonstration.verified(timeline) else 1
+                demonstration = None
+            time.sleep(_LOOK_EVERY)
+
+    def close(self) -> None:
+        """Stop the parts: first what takes work in or gives it out, last what the others stand on."""
+        for part in reversed(self._parts):
+            part.stop()
+
+    def _start(self, name: str, command: list[str], environ: Mapping[str, str] | None = None) -> Part:
+        part = Part(name, command, environ={**self._environ, **(environ or {})}, logs=self._logs)
+        part.start()
+        self._parts.append(part)
+        return part
+
+    def _start_sandbox(self) -> None:
+        port = _free_port()
+        self._sandbox_url = f"http://127.0.0.1:{port}"
+        self._start("sandbox", _keyturn("sandbox", "ublox", "--port", str(port)))
+        self._environ |= Demonstration.environ_for(self._sandbox_url, self._environ)
+        self.settings = load_settings(self._environ)
+
+    def _demonstration(self) -> Demonstration | None:
+        if self._sandbox_url is None:
+            return None
+        token = self.settings.webhook_tokens[0].get_secret_value()
+        demonstration = Demonstration(self._sandbox_url, hook=f"{self.url}/webhooks/ublox", token=token)
+        demonstration.fire()
+        return demonstration
+
+    def _introduce(self) -> None:
+        say = self._console.print
+        upstream = f"{self._sandbox_url}  (simulated: none is configured)"
+        lines = [
+            f"Receiver  {self.url}/webhooks/ublox",
+            f"Health    {self.url}/readyz",
+            f"u-blox    {upstream if self._sandbox_url else self.settings.ublox_base_url}",
+            f"Ledger    {self.settings.shown()['DATABASE_URL']}",
+            f"Logs      {self._logs}/",
+        ]
+        if waiting := self._ledger.history.open_jobs():
+            lines.append(f"Going on with {waiting} open jobs of the last run.")
+        say("\n".join(lines), end="\n\n", highlight=False, soft_wrap=True)
+
+    def _await(self, url: str, name: str) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                if httpx.get(url, timeout=2, trust_env=False).is_success:
+                    return
+            except httpx.HTTPError:
+                self._refuse_dead(name)
+                time.sleep(0.05)
+        raise ConfigurationError(f"{name} did not answer within {READY_SECONDS:g} s; see {self._logs / name}.log")
+
+    def _refuse_dead(self, name: str) -> None:
+        for part in self._parts:
+            if part.name == name and part.died() is not None:
+                raise ConfigurationError(f"{name} ended at its start:\n{part.last_words()}")
+
+    def _revive(self) -> None:
+        for part in self._parts:
+            code = part.died()
+            if code is not None and part.may_start_again():
+                self._console.print(f"[red]{part.name} ended (code {code}); starting it again[/red]", highlight=False)
+                part.start()
+
+
+def _keyturn(*words: str) -> list[str]:
+    return [sys.executable, "-m", "services.cli.main", *words]
+
+
+def _own_token(path: Path) -> Path:
+    """A webhook token of this machine's own, made once and readable by its owner alone."""
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"Bearer {secrets.token_urlsafe(32)}\n")
+    return path
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _reachable(host: str) -> str:
+    return "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - a wildcard is no address to call
+
+
+def _as_interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,5 @@
+"""The client of u-blox Security Services."""
+
+from services.clients.ublox.client import Ublox
+
+__all__ = ["Ublox"]

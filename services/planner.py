@@ -1,0 +1,88 @@
+"""Turns stored events into jobs, by the playbook: reads and decides without a lock, then writes in one transaction."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+import sentry_sdk
+import structlog
+
+from infra.broker import PREFIX, Ring
+from infra.ledger import Ledger, Plan, StoredEvent
+from schemas.events import EventType, Notification, read_notification
+from services.playbook import Playbook
+
+CHUNK: Final = 256
+"""Events of one transaction: long enough to share a commit, short enough not to keep the receiver waiting."""
+
+log = structlog.get_logger(__name__)
+
+
+class Planner:
+    """Plans whatever waits. Any number of processes may plan: each event has one winner."""
+
+    def __init__(self, ledger: Ledger, playbook: Playbook, *, ring: Ring, clock: Callable[[], datetime]) -> None:
+        self._ledger = ledger
+        self._playbook = playbook
+        self._ring = ring
+        self._clock = clock
+        self._turn = threading.Lock()
+        self._asked = False
+
+    def plan_waiting(self) -> int:
+        """Plan every event that waits; give how many. A call that finds another at work leaves it to that one."""
+        done = 0
+        self._asked = True
+        while self._asked and self._turn.acquire(blocking=False):
+            try:
+                self._asked = False
+                done += self._plan_all()
+            finally:
+                self._turn.release()
+        return done
+
+    def _plan_all(self) -> int:
+        done = 0
+        while events := self._ledger.inbox.waiting(CHUNK):
+            planned = self._ledger.planning.store([self._plan(event) for event in events], self._clock())
+            done += planned.events
+            for operation, ids in planned.due.items():
+                self._ring(PREFIX + operation, ids)
+            log.info("events planned", events=planned.events, first=events[0].id, last=events[-1].id)
+            if len(events) < CHUNK:
+                break
+        return done
+
+    def _plan(self, event: StoredEvent) -> Plan:
+        try:
+            notification = read_notification(orjson.loads(event.body))
+            return self._decide(event, notification)
+        except Exception as error:
+            sentry_sdk.capture_exception(error)
+            log.exception("an event could not be planned", event_id=event.id, receipt=event.receipt)
+            return Plan(event_id=event.id, verdict=f"could not be planned: {type(error).__name__}", fault=True)
+
+    def _decide(self, event: StoredEvent, notification: Notification) -> Plan:
+        decision = self._playbook.decide(notification)
+        for alert in decision.alerts:
+            log.error("alert", alert=alert, event_id=event.id, device=notification.device)
+        for note in decision.notes:
+            log.warning("a rule could not be told", note=note, event_id=event.id)
+        return Plan(
+            event_id=event.id,
+            verdict="; ".join((decision.verdict, *decision.notes)),
+            jobs=decision.jobs,
+            confirms=[(operation, notification.device) for operation in decision.confirms if notification.device],
+            evidence=evidence_of(notification, event.receipt),
+        )
+
+
+def evidence_of(notification: Notification, receipt: str) -> dict[str, Any]:
+    """What an event tells that its jobs should know: which certificate it is about."""
+    evidence: dict[str, Any] = {"receipt": receipt}
+    if notification.event_type in {EventType.CERTIFICATE_EXPIRATION, EventType.CERTIFICATE_RENEWAL}:
+        evidence["serial"] = notification.payload.get("CertificateSerialNumber")
+        evidence["expires"] = notification.payload.get("ExpirationDate")
+    return evidence

@@ -1,0 +1,181 @@
+"""What a loaded playbook makes of an event.
+
+Everything that can be done before the event comes is done when the playbook is loaded: rules are sorted by event type,
+parameters are complete, conditions are compiled, and the fields that the conditions of one type read are known.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import cel
+from pydantic import BaseModel
+
+from schemas.events import Notification
+from schemas.jobs import NewJob
+from schemas.playbook import Decision, PlaybookDocument, Rule, RuleView
+from services.playbook.checks import complete_parameters
+from services.playbook.conditions import Condition, compile_condition, view_of
+from services.playbook.faults import shown
+
+_NOTHING: Final = cel.Context({})
+"""What conditions see that read nothing of the event."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    operation: str
+    parameters: dict[str, Any]
+    unless_under_way: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _LoadedRule:
+    name: str
+    condition: Condition | None
+    wishes: tuple[_Wish, ...]
+    alert: str | None
+    confirm: str | None
+
+
+@dataclass(slots=True)
+class _Draft:
+    jobs: list[NewJob] = field(default_factory=list)
+    alerts: list[str] = field(default_factory=list)
+    confirms: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def decision(self) -> Decision:
+        return Decision(
+            jobs=tuple(self.jobs),
+            alerts=tuple(self.alerts),
+            confirms=tuple(self.confirms),
+            notes=tuple(self.notes),
+            verdict="; ".join(self.said) or "no rule matches",
+        )
+
+
+class _Reaction:
+    """The enabled rules of one event type, and what their conditions read."""
+
+    __slots__ = ("_fields", "_keys", "_rules")
+
+    def __init__(self, rules: list[_LoadedRule]) -> None:
+        conditions = [rule.condition for rule in rules if rule.condition]
+        keys = [condition.keys for condition in conditions]
+        known = [some for some in keys if some is not None]
+        self._rules = tuple(rules)
+        self._fields = frozenset[str]().union(*(condition.fields for condition in conditions))
+        self._keys = frozenset[str]().union(*known) if len(known) == len(keys) else None
+
+    def examine(self, notification: Notification) -> Iterator[tuple[_LoadedRule, bool | str]]:
+        """Each rule and whether it holds; text says why that cannot be told."""
+        view = view_of(notification, self._fields, self._keys) if self._fields else _NOTHING
+        for rule in self._rules:
+            if rule.condition is None:
+                yield rule, True
+            else:
+                yield rule, view if isinstance(view, str) else rule.condition.holds(view)
+
+
+class Playbook:
+    """Rules that are ready to decide. It keeps no state, so threads may share it.
+
+    Attributes:
+        document: the playbook as it was written.
+        warnings: what a person should know although it is no fault.
+    """
+
+    def __init__(self, document: PlaybookDocument, operations: Mapping[str, type[BaseModel]]) -> None:
+        self.document = document
+        self.warnings = tuple(_warnings(document))
+        by_type: defaultdict[str, list[_LoadedRule]] = defaultdict(list)
+        for rule in document.rules:
+            if rule.enabled:
+                loaded = _load(rule, operations)
+                for event in dict.fromkeys(rule.on.event):
+                    by_type[str(event)].append(loaded)
+        self._reactions = {event: _Reaction(rules) for event, rules in by_type.items()}
+
+    def decide(self, notification: Notification) -> Decision:
+        """Say what is to be done about an event. Whatever the event holds, this raises nothing."""
+        reaction = self._reactions.get(notification.event_type)
+        if reaction is None:
+            return Decision(verdict=f"no rule reacts to {shown(notification.event_type)}")
+        draft = _Draft()
+        for rule, held in reaction.examine(notification):
+            if held is True:
+                _apply(rule, notification.device, draft)
+            elif held is not False:
+                draft.notes.append(f"rule {rule.name}: {held}")
+        return draft.decision()
+
+    def explain(self, notification: Notification) -> tuple[RuleView, ...]:
+        """Say of every rule, also those switched off, how it saw an event."""
+        reaction = self._reactions.get(notification.event_type)
+        held = {rule.name: answer for rule, answer in reaction.examine(notification)} if reaction else {}
+        return tuple(_view(rule, held.get(rule.name)) for rule in self.document.rules)
+
+
+def _load(rule: Rule, operations: Mapping[str, type[BaseModel]]) -> _LoadedRule:
+    wishes = tuple(
+        _Wish(step.operation, complete_parameters(operations[step.operation], step.parameters), step.unless_under_way)
+        for step in rule.do or ()
+    )
+    condition = None if rule.when is None else compile_condition(rule.when)
+    return _LoadedRule(rule.name, condition, wishes, rule.alert, rule.confirm)
+
+
+def _apply(rule: _LoadedRule, device: str | None, draft: _Draft) -> None:
+    if rule.alert is not None:
+        draft.alerts.append(rule.alert)
+        draft.said.append(f"rule {rule.name}: alert")
+    elif device is None:
+        draft.notes.append(f"rule {rule.name}: the event names no device, so there is nothing to work on")
+    elif rule.confirm is not None:
+        draft.confirms.append(rule.confirm)
+        draft.said.append(f"rule {rule.name}: confirms {rule.confirm} on {device}")
+    else:
+        for wish in rule.wishes:
+            _ask(rule.name, wish, device, draft)
+
+
+def _ask(name: str, wish: _Wish, device: str, draft: _Draft) -> None:
+    for job in draft.jobs:
+        if job.operation == wish.operation and job.parameters == wish.parameters:
+            draft.notes.append(f"rule {name}: rule {job.rule} already asks for the same {wish.operation}")
+            return
+    draft.jobs.append(
+        NewJob(
+            operation=wish.operation,
+            target=device,
+            parameters=dict(wish.parameters),
+            rule=name,
+            unless_under_way=wish.unless_under_way,
+        )
+    )
+    draft.said.append(f"rule {name}: {wish.operation} on {device}")
+
+
+def _view(rule: Rule, held: bool | str | None) -> RuleView:  # noqa: FBT001 - the answer of an examination
+    if not rule.enabled:
+        why = "it is disabled"
+    elif rule.on.kind != "event":
+        why = f"it waits for its {rule.on.kind} trigger"
+    elif held is None:
+        why = f"it reacts to {', '.join(rule.on.event)}"
+    elif isinstance(held, str):
+        why = held
+    elif rule.when is None:
+        why = "the type is its trigger and it has no condition"
+    else:
+        why = "its condition holds" if held else "its condition does not hold"
+    return RuleView(name=rule.name, matched=held is True, why=why)
+
+
+def _warnings(document: PlaybookDocument) -> Iterator[str]:
+    for rule in document.rules:
+        if rule.enabled and rule.on.kind != "event":
+            yield f"rule {rule.name}: a {rule.on.kind} trigger is kept, but nothing fires it yet"

@@ -1,0 +1,173 @@
+"""Performs jobs: claim, operation, settle. The only writer of a job's status.
+
+A doorbell may ring many times for the same work; what counts is what the ledger says is due. Bulk operations gather:
+one thread of a process collects a batch while the others are busy with theirs, so that ten thousand devices cost about
+a hundred calls, and a lone device does not wait for company.
+"""
+
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import sentry_sdk
+import structlog
+
+from infra.broker import PREFIX, Ring
+from infra.ledger import Ledger, Settlement
+from schemas.errors import LedgerUnavailable, UpstreamError
+from schemas.jobs import Again, Job, Outcome
+from services.operations import OPERATIONS, Operation, Tools
+from services.operations.contract import outcome_of
+from services.settling import Patience, settlement_of
+
+LONGEST_ATTEMPT: Final = timedelta(minutes=10)
+"""A lease is renewed no longer than this: a thread that hangs for ever must not hold its jobs for ever."""
+
+_PACE_WINDOW: Final = 0.5
+_GATHER_STEP: Final = 0.025
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Gate:
+    """Who gathers for one operation in this process, and how fast jobs came lately."""
+
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    asked: bool = False
+    claims: deque[tuple[float, int]] = field(default_factory=deque)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Terms:
+    """On what terms a process works.
+
+    Attributes:
+        worker: names this process in the ledger; unique for each start.
+        lease: how long a claim lasts unless it is renewed.
+        linger: seconds that a bulk operation may wait for a batch that is filling quickly.
+    """
+
+    worker: str
+    lease: timedelta
+    linger: float
+    patience: Patience
+
+
+class Runner:
+    """Carries out operations on due jobs."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        tools: Tools,
+        terms: Terms,
+        *,
+        ring: Ring,
+        clock: Callable[[], datetime],
+        operations: Mapping[str, Operation] = OPERATIONS,
+    ) -> None:
+        self._ledger = ledger
+        self._tools = tools
+        self._terms = terms
+        self._ring = ring
+        self._clock = clock
+        self._operations = operations
+        self._gates: dict[str, _Gate] = defaultdict(_Gate)
+
+    def perform(self, name: str) -> int:
+        """Claim and carry out one batch of due jobs of an operation; give how many there were."""
+        operation, gate = self._operations[name], self._gates[name]
+        gate.asked = True
+        if not gate.turn.acquire(blocking=False):
+            return 0  # the one at the gate sees our jobs, or rings again
+        try:
+            gate.asked = False
+            if operation.batch > 1:
+                self._wait_for_company(operation, gate)
+            jobs = self._claim(operation)
+            gate.claims.append((time.monotonic(), len(jobs)))
+        finally:
+            gate.turn.release()
+        if jobs and (gate.asked or len(jobs) == operation.batch):
+            self._ring(PREFIX + name, [])
+        elif gate.asked:
+            return self.perform(name)
+        if jobs:
+            self._carry_out(operation, jobs)
+        return len(jobs)
+
+    def keep_leases(self) -> int:
+        """Renew the leases of what this process works on."""
+        return self._ledger.work.extend(
+            self._terms.worker, now=self._clock(), lease=self._terms.lease, longest=LONGEST_ATTEMPT
+        )
+
+    def _claim(self, operation: Operation) -> list[Job]:
+        return self._ledger.work.claim(
+            operation.name, worker=self._terms.worker, now=self._clock(), lease=self._terms.lease, limit=operation.batch
+        )
+
+    def _wait_for_company(self, operation: Operation, gate: _Gate) -> None:
+        """Wait while the batch would fill within the linger at the pace of the last half second."""
+        until = time.monotonic() + self._terms.linger
+        while (now := time.monotonic()) < until:
+            waiting = self._ledger.work.batch_size(operation.name, self._clock(), operation.batch)
+            if not 0 < waiting < operation.batch:
+                return
+            while gate.claims and gate.claims[0][0] < now - _PACE_WINDOW:
+                gate.claims.popleft()
+            pace = (waiting + sum(count for _, count in gate.claims)) / _PACE_WINDOW
+            if waiting + pace * self._terms.linger < operation.batch:
+                return
+            time.sleep(_GATHER_STEP)
+
+    def _carry_out(self, operation: Operation, jobs: Sequence[Job]) -> None:
+        ids = [job.id for job in jobs]
+        with structlog.contextvars.bound_contextvars(operation=operation.name, jobs=_span(ids)):
+            outcomes = self._outcomes(operation, jobs)
+            now = self._clock()
+            settlements = [settlement_of(job, outcomes[job.id], now, self._terms.patience) for job in jobs]
+            self._settle(settlements, now)
+            ended: dict[str, int] = defaultdict(int)
+            for settlement in settlements:
+                ended[settlement.state.value] += 1
+            log.info("jobs settled", **ended)
+
+    def _outcomes(self, operation: Operation, jobs: Sequence[Job]) -> dict[int, Outcome]:
+        missing: Outcome
+        try:
+            told = dict(operation.perform(jobs, self._tools))
+            missing = Again(reason=f"{operation.name} gave no outcome for this job", our_fault=True)
+        except UpstreamError as error:
+            log.warning("an upstream failed", call=error.call, status=error.status, error=str(error))
+            told, missing = {}, outcome_of(error)
+        except LedgerUnavailable as error:
+            told, missing = {}, Again(reason=str(error), counts=False)
+        except Exception as error:
+            sentry_sdk.capture_exception(error)
+            log.exception("an operation failed")
+            told, missing = {}, Again(reason=f"Keyturn failed: {type(error).__name__}", our_fault=True)
+        return {job.id: told.get(job.id, missing) for job in jobs}
+
+    def _settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
+        """Write the outcomes; a ledger that is away for a moment gets them when it is back, while the leases last."""
+        for pause in (0.2, 1.0, 3.0, None):
+            try:
+                self._ledger.work.settle(settlements, now)
+            except LedgerUnavailable:
+                if pause is None:
+                    raise
+                time.sleep(pause)
+            else:
+                return
+
+
+def _span(ids: Iterable[int]) -> str:
+    """Ids for a log line: all of a few, the ends of many."""
+    known = sorted(ids)
+    return ",".join(map(str, known)) if len(known) <= 5 else f"{known[0]}…{known[-1]} ({len(known)})"  # noqa: PLR2004 - a line stays short

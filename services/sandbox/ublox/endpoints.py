@@ -1,0 +1,164 @@
+"""The table of API calls, and the gate that every call passes: faults, authorisation, effect, count, answer."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from services.sandbox.ublox import acting, reading, shapes
+from services.sandbox.ublox.bodies import BAD_REQUEST, NOT_AUTHORIZED, Refusal
+from services.sandbox.ublox.twin import Twin
+
+BASE_PATH: Final = "/v1"
+_LISTS: Final = ("ROTPublicUIDs", "DeviceSerialNumbers", "SerialNumbers")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Endpoint:
+    """One call of the document.
+
+    Attributes:
+        act: reads the body and gives the answer's document; it may raise `Refusal`.
+        authorised: whether the document marks it with Authorizations.
+        text_key: the member under which this endpoint writes a refusal.
+        methods: POST; also GET where the document shows no body.
+    """
+
+    path: str
+    act: Callable[[Twin, Mapping[str, Any]], object]
+    authorised: bool = True
+    text_key: str = "message"
+    methods: tuple[str, ...] = ("POST",)
+
+
+ENDPOINTS: Final = (
+    Endpoint(path="/authenticate", act=acting.authenticate, authorised=False),
+    Endpoint(path="/refreshauthtoken", act=acting.refresh),
+    Endpoint(path="/device/list/get", act=reading.device_list),
+    Endpoint(path="/device/info/get", act=reading.device_info),
+    Endpoint(path="/device/activity/get", act=reading.activities),
+    Endpoint(path="/e2e/key/rotate", act=acting.rotate, text_key="Message"),
+    Endpoint(path="/ztp/rootca/get", act=reading.root_cas),
+    Endpoint(path="/ztp/devicecertificate/renew", act=acting.renew),
+    Endpoint(path="/ztp/devicecertificate/update", act=acting.update),
+    Endpoint(path="/notification/get", act=reading.notifications),
+    Endpoint(path="/notification/webhook/create", act=acting.create_hook),
+    Endpoint(path="/notification/webhook/update", act=acting.update_hook),
+    Endpoint(path="/notification/webhook/delete", act=acting.delete_hook),
+    Endpoint(path="/notification/webhook/get", act=acting.list_hooks, methods=("GET", "POST")),
+    Endpoint(path="/apiversion", act=reading.api_version, methods=("GET", "POST")),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What a call is answered."""
+
+    status: int
+    document: object
+    headers: Mapping[str, str] | None = None
+
+    def response(self) -> Response:
+        """The answer on the wire."""
+        content = orjson.dumps(self.document)
+        return Response(content, self.status, self.headers, media_type="application/json")
+
+
+class RateLimit:
+    """Admits so many calls in each second; a new limit starts a new second."""
+
+    def __init__(self) -> None:
+        self._second: tuple[int, int] | None = None
+        self._admitted = 0
+
+    def exceeded(self, limit: int | None) -> bool:
+        """Whether this call is one too many."""
+        if limit is None:
+            self._second = None
+            return False
+        second = (int(time.monotonic()), limit)
+        if second != self._second:
+            self._second, self._admitted = second, 0
+        self._admitted += 1
+        return self._admitted > limit
+
+
+def api_routes(twin: Twin) -> list[Route]:
+    """A route for each call of the document that the twin knows."""
+    limit = RateLimit()
+    return [
+        Route(BASE_PATH + endpoint.path, _gated(twin, endpoint, limit), methods=list(endpoint.methods))
+        for endpoint in ENDPOINTS
+    ]
+
+
+def _gated(twin: Twin, endpoint: Endpoint, limit: RateLimit) -> Callable[[Request], Awaitable[Response]]:
+    async def call(request: Request) -> Response:
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            return Response(status_code=400)
+        await asyncio.sleep(twin.dials.latency_ms / 1000)
+        answer = _answered(twin, endpoint, limit, body=body, authorization=request.headers.get("authorization"))
+        if twin.dials.hang_seconds and twin.strikes(twin.dials.hang_rate):
+            await asyncio.sleep(twin.dials.hang_seconds)
+        return answer.response()
+
+    return call
+
+
+def _answered(twin: Twin, endpoint: Endpoint, limit: RateLimit, *, body: bytes, authorization: str | None) -> Answer:
+    """Let the call take effect and count it, without an await in between."""
+    document = _parsed(body)
+    answer = _barred(twin, endpoint, limit, authorization)
+    if answer is None:
+        fails = twin.strikes(twin.dials.error_rate)
+        answer = _effect(twin, endpoint, document) if not fails or twin.dials.errors_after_acting else None
+        if fails or answer is None:
+            answer = Answer(status=503, document={"message": shapes.UNAVAILABLE})
+    twin.tally.call(endpoint.path, answer.status, _named(document))
+    return answer
+
+
+def _barred(twin: Twin, endpoint: Endpoint, limit: RateLimit, authorization: str | None) -> Answer | None:
+    """Why the call is not even looked at, if so."""
+    dials = twin.dials
+    if limit.exceeded(dials.rate_limit):
+        headers = {"Retry-After": str(dials.retry_after_seconds)}
+        return Answer(status=429, document={"message": shapes.TOO_MANY}, headers=headers)
+    if not endpoint.authorised:
+        return None
+    if twin.strikes(dials.unauthorized_rate) or not twin.tokens.admits(authorization, dials.authorization):
+        return Answer(status=401, document={"message": NOT_AUTHORIZED})
+    return None
+
+
+def _effect(twin: Twin, endpoint: Endpoint, document: Mapping[str, Any] | None) -> Answer:
+    if document is None:
+        return Answer(status=400, document={endpoint.text_key: BAD_REQUEST})
+    try:
+        return Answer(status=200, document=endpoint.act(twin, document))
+    except Refusal as refusal:
+        return Answer(status=refusal.status, document={endpoint.text_key: refusal.text})
+
+
+def _parsed(body: bytes) -> Mapping[str, Any] | None:
+    """The body as a JSON object; none at all is an empty one."""
+    try:
+        document = orjson.loads(body or b"{}")
+    except orjson.JSONDecodeError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _named(document: Mapping[str, Any] | None) -> int:
+    """How many devices the call names one by one."""
+    lists = [document.get(name) for name in _LISTS] if document else []
+    single = bool(document and document.get("ROTPublicUID"))
+    return single + sum(len(named) for named in lists if isinstance(named, list))

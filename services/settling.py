@@ -1,0 +1,72 @@
+"""What the ledger writes for an outcome: a pure decision, with the one back-off of the house."""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from infra.ledger import Settlement
+from schemas.jobs import Again, Awaiting, Done, Job, Outcome, Parked, ParkedBecause, State
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Patience:
+    """How often and how slowly an attempt is repeated; seconds."""
+
+    max_attempts: int
+    base: float
+    cap: float
+
+    def pause(self, attempt: int) -> float:
+        """A random pause up to the doubled base (full jitter), so that a thousand failures do not return together."""
+        most = min(self.cap, self.base * 2.0 ** min(attempt, 30))
+        return random.uniform(self.base / 2, most)  # noqa: S311 - spreads load, keeps no secret
+
+
+def settlement_of(job: Job, outcome: Outcome, now: datetime, patience: Patience) -> Settlement:
+    """Give the ledger's words for an outcome."""
+    match outcome:
+        case Done():
+            return Settlement(
+                job=job, state=State.SUCCEEDED, reason=outcome.note, not_before=now, upstream_status=outcome.status
+            )
+        case Awaiting():
+            return Settlement(
+                job=job,
+                state=State.AWAITING,
+                reason=outcome.reason,
+                not_before=outcome.look_at,
+                progress=outcome.progress,
+                upstream_status=outcome.status,
+            )
+        case Parked():
+            return _parked(job, outcome.reason, outcome.because, now, outcome.status)
+        case Again():
+            return _again(job, outcome, now, patience)
+
+
+def _again(job: Job, outcome: Again, now: datetime, patience: Patience) -> Settlement:
+    if outcome.counts and job.attempt >= patience.max_attempts:
+        because = ParkedBecause.OUR_FAULT if outcome.our_fault else ParkedBecause.EXHAUSTED
+        return _parked(job, f"{outcome.reason} (after {job.attempt} attempts)", because, now, outcome.status)
+    pause = patience.pause(job.attempt) if outcome.after is None else outcome.after
+    not_before = now + timedelta(seconds=pause)
+    return Settlement(
+        job=job,
+        state=State.DUE,
+        reason=f"{outcome.reason}; next attempt {not_before:%d %b %H:%M:%S} UTC",
+        not_before=not_before,
+        progress=outcome.progress,
+        upstream_status=outcome.status,
+        counts=outcome.counts,
+    )
+
+
+def _parked(job: Job, reason: str, because: ParkedBecause, now: datetime, status: int | None) -> Settlement:
+    return Settlement(
+        job=job,
+        state=State.PARKED,
+        reason=reason,
+        not_before=now,
+        parked_because=because,
+        upstream_status=status,
+    )

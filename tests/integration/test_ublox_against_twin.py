@@ -1,0 +1,113 @@
+"""The client and the twin were written apart, each from the document; here they meet."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+from pydantic import SecretStr
+
+from schemas.errors import OurFault, Refused, TryAgain
+from schemas.events import EventType
+from schemas.ublox import Detail, DeviceLook, RotationPolicy, RotationType, WebhookLook
+from services.clients.transport import Transport
+from services.clients.ublox import Ublox
+from services.sandbox.server import running
+from services.sandbox.ublox.app import build
+from services.sandbox.ublox.fleet import DEFAULT_CA, Recruits
+from services.sandbox.ublox.twin import API_KEY, API_SECRET, Twin
+
+
+@pytest.fixture
+def twin() -> Twin:
+    return Twin()
+
+
+@pytest.fixture
+def client(twin: Twin) -> Iterator[Ublox]:
+    with running(build(twin)) as address, closing(Transport(f"{address.url}/v1")) as transport:
+        yield Ublox(address.url, api_key=SecretStr(API_KEY), api_secret=SecretStr(API_SECRET), transport=transport)
+
+
+def recruited(twin: Twin, count: int, *, heartbeat: float) -> list[str]:
+    return [device.uid for device in twin.recruit(Recruits(count=count, heartbeat_seconds=heartbeat))]
+
+
+def look_until(client: Ublox, uid: str, wanted: Callable[[DeviceLook], bool]) -> DeviceLook:
+    deadline = time.monotonic() + 10
+    while not wanted(look := client.look([uid])[uid]):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return look
+
+
+def test_devices_are_listed_and_looked_at(client: Ublox, twin: Twin) -> None:
+    uids = recruited(twin, 150, heartbeat=3600)
+    assert sorted(client.list_devices()) == sorted(uids)
+    looks = client.look(uids[:100])
+    assert set(looks) == set(uids[:100])
+    look = looks[uids[0]]
+    assert look.certificate is not None
+    assert look.certificate.expires_at is not None
+    assert (look.certificate.ca_name, look.blacklisted, look.renewal_pending) == (DEFAULT_CA, False, False)
+    assert client.look(uids[:1], [Detail.CORE])[uids[0]] == DeviceLook(uid=uids[0], blacklisted=False)
+
+
+def test_a_renewal_is_pending_until_the_device_acts(client: Ublox, twin: Twin) -> None:
+    slow, quick = recruited(twin, 1, heartbeat=3600)[0], recruited(twin, 1, heartbeat=0.05)[0]
+    before = client.look([slow, quick])
+    client.renew_certificates([slow, quick], DEFAULT_CA, 365)
+    assert client.look([slow])[slow].renewal_pending is True
+    after = look_until(client, quick, lambda look: look.renewal_pending is False)
+    old, new = before[quick].certificate, after.certificate
+    assert old is not None
+    assert new is not None
+    assert old.serial != new.serial
+
+
+def test_a_rotation_policy_is_read_back(client: Ublox, twin: Twin) -> None:
+    (uid,) = recruited(twin, 1, heartbeat=3600)
+    for policy in (
+        RotationPolicy(type=RotationType.AUTOMATIC, days=1),
+        RotationPolicy(type=RotationType.CONTINUOUS),
+    ):
+        assert "rotation has been set" in client.rotate_e2e_keys([uid], policy)
+        assert client.look([uid])[uid].rotation == policy
+
+
+def test_webhooks_are_registered_and_listed(client: Ublox) -> None:
+    url = "https://keyturn.example/webhooks/ublox"
+    client.create_webhook(url, token=SecretStr("Bearer x"), event_type=EventType.CERTIFICATE_RENEWAL)
+    assert client.list_webhooks() == [WebhookLook(url=url, type=EventType.CERTIFICATE_RENEWAL)]
+    client.change_webhook_token(url, token=SecretStr("Bearer y"))
+    client.delete_webhook(url)
+    assert client.list_webhooks() == []
+
+
+def test_its_faults_are_told_apart(client: Ublox, twin: Twin) -> None:
+    uids = recruited(twin, 2, heartbeat=3600)
+    for dials, kind in (
+        ({"refused_devices": uids[:1]}, Refused),
+        ({"refused_devices": [], "subscription_active": False}, Refused),
+        ({"subscription_active": True, "error_rate": 1}, TryAgain),
+        ({"error_rate": 0, "unauthorized_rate": 1}, OurFault),
+    ):
+        twin.turn(dials)
+        with pytest.raises(kind):
+            client.renew_certificates(uids, DEFAULT_CA, 365)
+    twin.turn({"unauthorized_rate": 0})
+    client.renew_certificates(uids, DEFAULT_CA, 365)
+
+
+def test_tokens_that_are_over_on_arrival_end_in_our_fault(client: Ublox, twin: Twin) -> None:
+    twin.turn({"token_life_seconds": 0})
+    with pytest.raises(OurFault):
+        client.look(recruited(twin, 1, heartbeat=3600))
+
+
+def test_a_session_of_a_second_goes_on_and_on(client: Ublox, twin: Twin) -> None:
+    (uid,) = recruited(twin, 1, heartbeat=3600)
+    twin.turn({"token_life_seconds": 1})
+    ends = time.monotonic() + 2.5
+    while time.monotonic() < ends:
+        assert uid in client.look([uid])

@@ -1,0 +1,67 @@
+"""The Celery application of a worker or of beat, with its tasks and its habits."""
+
+from typing import Any, Final
+
+import structlog
+from celery import Celery, signals
+
+from infra.broker import CONTROL
+from infra.settings import Settings
+from services.wiring import load_active_playbook, make_broker, make_ublox, open_ledger
+from workers.backstage import Backstage
+from workers.tasks import register
+
+CONTROL_THREADS: Final = 4
+"""Planning is single file and sweeping is short: more threads would only wait for each other."""
+
+
+def make_app(settings: Settings) -> tuple[Celery, Backstage]:
+    """Make the application; nothing is opened yet."""
+    app = make_broker(settings)
+    backstage = Backstage(settings, app)
+    register(app, backstage)
+    return app, backstage
+
+
+def run_worker(settings: Settings, queues: list[str]) -> None:
+    """Work until SIGTERM or SIGINT: then finish what runs, within the soft shutdown time.
+
+    Raises:
+        ConfigurationError: something that the queues need is missing; found now, not at the first job.
+    """
+    app, backstage = make_app(settings)
+    open_ledger(settings).close()
+    load_active_playbook(settings)
+    if set(queues) - {CONTROL}:
+        make_ublox(settings)
+        signals.worker_ready.connect(lambda **_: backstage.start_keeping_leases(), weak=False)
+    _keep_habits(backstage)
+    threads = settings.worker_threads if set(queues) - {CONTROL} else CONTROL_THREADS
+    app.worker_main(
+        [
+            "--quiet",
+            "worker",
+            "--pool=threads",
+            f"--concurrency={threads}",
+            f"--queues={','.join(queues)}",
+            f"--hostname={'-'.join(queues)}@%h",
+            "--without-gossip",
+            "--without-mingle",
+            "--loglevel=INFO",
+        ]
+    )
+
+
+def run_beat(settings: Settings) -> None:
+    """Send the sweep's heartbeat until SIGTERM or SIGINT. Two beats do no harm."""
+    app, _ = make_app(settings)
+    app.Beat(quiet=True, loglevel="INFO").run()
+
+
+def _keep_habits(backstage: Backstage) -> None:
+    def clear(**_: Any) -> None:
+        structlog.contextvars.clear_contextvars()  # the last task's ids must not stand in this one's lines
+
+    signals.setup_logging.connect(lambda **_: None, weak=False)  # infra.logs has set them up already
+    signals.task_prerun.connect(clear, weak=False)
+    signals.worker_shutdown.connect(lambda **_: backstage.stop(), weak=False)
