@@ -118,8 +118,8 @@ class Line:
     def exchange(self, request: Request) -> Response:
         """Carry one request over, with the exchange of IVs before it where one is due."""
         if self.client.refresh_due:
-            self._once(self.client.refresh_request())
-        return self._once(request)
+            self.exchange_without_refresh(self.client.refresh_request())
+        return self.exchange_without_refresh(request)
 
     def log_in(self, user: str, password: str, *, nonce: int = 0x01020304) -> None:
         """Log in and start the session at both ends."""
@@ -132,7 +132,8 @@ class Line:
         """Start a session without a login, in clear, as over NFC."""
         self.exchange(Request(Method.GET, INITIALIZE_PATH))
 
-    def _once(self, request: Request) -> Response:
+    def exchange_without_refresh(self, request: Request) -> Response:
+        """Carry one request over; both ends must agree on it and on its answer."""
         sealed = self.client.form is not Form.CLEAR
         asked = self.client.send(request)
         self.asked.append(asked)
