@@ -87,9 +87,18 @@ class Verifier:
         Raises:
             LocalProtocolError: the salt has not 4 bytes, or the iterations are not in 1 … 65535.
         """
+        return cls.from_hash(hash_password(password), salt=salt, iterations=iterations)
+
+    @classmethod
+    def from_hash(cls, hashed: bytes, *, salt: bytes, iterations: int) -> "Verifier":
+        """Derive the verifier of a hashed password, which is what a login without SCRAM may bring (§7.2, §7.7).
+
+        Raises:
+            LocalProtocolError: the salt has not 4 bytes, or the iterations are not in 1 … 65535.
+        """
         if not 1 <= iterations <= MAX_ITERATIONS:
             raise LocalProtocolError(f"iterations lie in 1 … {MAX_ITERATIONS}, not {iterations}")
-        salted = hashlib.pbkdf2_hmac("sha256", hash_password(password), salt, iterations, KEY_SIZE)
+        salted = hashlib.pbkdf2_hmac("sha256", hashed, salt, iterations, KEY_SIZE)
         return cls(_labelled(salted, b"ClientKey"), _labelled(salted, b"ServerKey"), salt)
 
     @classmethod
