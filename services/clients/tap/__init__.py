@@ -9,6 +9,7 @@ from services.clients.tap.errors import (
     ProtocolError,
     RemoteProtocolError,
     TapError,
+    UnprovenDevice,
 )
 from services.clients.tap.events import (
     Event,
@@ -23,7 +24,16 @@ from services.clients.tap.events import (
     Role,
     Signal,
 )
-from services.clients.tap.flows import Flow, append, change_password, login, plain_login, refresh, run
+from services.clients.tap.flows import (
+    Flow,
+    append,
+    change_password,
+    login,
+    login_with,
+    plain_login,
+    refresh,
+    run,
+)
 from services.clients.tap.paths import Path
 from services.clients.tap.protocol import Connection
 from services.clients.tap.registry import Call, calls, calls_at, find, resolve
@@ -64,6 +74,7 @@ __all__ = [
     "Tap",
     "TapError",
     "Turn",
+    "UnprovenDevice",
     "Verifier",
     "append",
     "calls",
@@ -71,6 +82,7 @@ __all__ = [
     "change_password",
     "find",
     "login",
+    "login_with",
     "plain_login",
     "refresh",
     "resolve",

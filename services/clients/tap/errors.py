@@ -5,6 +5,7 @@ KeyturnError
     ├── ProtocolError
     │   ├── LocalProtocolError    we broke the rules: mend the caller
     │   └── RemoteProtocolError   they broke the rules: drop the connection, or, as the device, answer the hint
+    │       └── UnprovenDevice    it could not prove itself at a login: perhaps not the device it claims to be
     └── DeviceRefusal             they understood, and said no
         └── LoginRefused          no to a login
 """
@@ -38,6 +39,10 @@ class RemoteProtocolError(ProtocolError):
     def __init__(self, message: str, *, answer: Status = Status.BAD_REQUEST) -> None:
         super().__init__(message)
         self.answer = answer
+
+
+class UnprovenDevice(RemoteProtocolError):
+    """The device did not prove at a login that it knows the user's verifier (Tap protocol notes §7.3, step 4)."""
 
 
 class DeviceRefusal(TapError):

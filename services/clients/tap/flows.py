@@ -8,7 +8,13 @@ from collections.abc import Callable, Generator
 from typing import Final, TypeVar
 
 from services.clients.tap.channel import BLOCK
-from services.clients.tap.errors import DeviceRefusal, LocalProtocolError, LoginRefused, RemoteProtocolError
+from services.clients.tap.errors import (
+    DeviceRefusal,
+    LocalProtocolError,
+    LoginRefused,
+    RemoteProtocolError,
+    UnprovenDevice,
+)
 from services.clients.tap.events import Method, Request, Response
 from services.clients.tap.paths import Path
 from services.clients.tap.scram import (
@@ -58,15 +64,25 @@ def login(user: str, password: str, *, nonce: int) -> Flow[bytes]:
 
     Raises:
         LoginRefused: the device says no.
-        RemoteProtocolError: its answers are malformed, or it does not know the verifier of this user.
+        UnprovenDevice: it does not know the verifier of this user.
+        RemoteProtocolError: its answers are malformed.
     """
+
+    def derive(challenge: Challenge) -> Verifier:
+        return Verifier.make(password, salt=challenge.salt, iterations=challenge.iterations)
+
+    return (yield from login_with(user, derive, nonce=nonce))
+
+
+def login_with(user: str, derive: Callable[[Challenge], Verifier], *, nonce: int) -> Flow[bytes]:
+    """Log in like ``login``, by a verifier that the caller computes for the challenge, or remembers."""
     answer = yield Request(Method.GET, LOGIN_PATH, LoginParams(user, nonce).encode())
     challenge = Challenge.decode(_admitted(answer, LOGIN_PATH).body)
-    verifier = Verifier.make(password, salt=challenge.salt, iterations=challenge.iterations)
+    verifier = derive(challenge)
     answer = yield Request(Method.GET, PROOF_PATH, verifier.client_proof(nonce, challenge.nonce))
     proof = _admitted(answer, PROOF_PATH).body
     if not proves_device(verifier, proof, client_nonce=nonce, server_nonce=challenge.nonce):
-        raise RemoteProtocolError("the device has not proved that it knows this user")
+        raise UnprovenDevice("the device has not proved that it knows this user")
     return verifier.session_key(nonce, challenge.nonce)
 
 
