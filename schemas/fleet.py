@@ -37,6 +37,13 @@ def _address(value: str) -> str:
     return f"{parts.scheme}://{host}:{SCHEMES[parts.scheme] if port is None else port}"
 
 
+def _no_flag(value: object) -> object:
+    """Python takes true for 1; TOML does not."""
+    if isinstance(value, bool):
+        raise ValueError("expected 1")  # noqa: TRY004 - pydantic gathers ValueError
+    return value
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -88,7 +95,7 @@ class SiteTaps:
 class Fleet(_Table):
     """All sites."""
 
-    version: Literal[1] = Field(description="1")
+    version: Annotated[Literal[1], BeforeValidator(_no_flag)] = Field(description="1")
     sites: tuple[Site, ...] = ()
 
     @model_validator(mode="after")

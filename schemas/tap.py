@@ -3,6 +3,7 @@
 Sources of the limits: Tap protocol notes §3.5 (a body inside the encrypted channel has at most 209 bytes), §11 and §12.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -76,7 +77,10 @@ def _no_flag(value: object) -> object:
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST_BODY), AfterValidator(_latin)]
 Name = Annotated[str, Field(min_length=1, max_length=16), AfterValidator(_latin)]
 Address = Annotated[str, AfterValidator(_ipv4)]
-Whole = Annotated[int, BeforeValidator(_no_flag)]
+Byte = Annotated[int, Field(ge=0, le=255), BeforeValidator(_no_flag)]
+Word = Annotated[int, Field(ge=0, le=65_535), BeforeValidator(_no_flag)]
+Positive = Annotated[int, Field(ge=1, le=65_535), BeforeValidator(_no_flag)]
+Country = Annotated[int, Field(ge=0, le=999), BeforeValidator(_no_flag)]
 
 
 class _Table(BaseModel):
@@ -98,7 +102,7 @@ class Wifi(_Table):
     ip: Address | None = Field(default=None, description="IPv4 address")
     mask: Address | None = Field(default=None, description="network mask")
     gateway: Address | None = Field(default=None, description="IPv4 address of the gateway")
-    country: Annotated[Whole, Field(ge=0, le=999)] | None = Field(
+    country: Country | None = Field(
         default=None, description="ISO 3166 number of the country, such as 250; firmware 1.88"
     )
 
@@ -107,7 +111,7 @@ class Mqtt(_Table):
     """The broker through which the Tap can be reached."""
 
     host: Text | None = Field(default=None, description="host name of the broker")
-    port: Annotated[Whole, Field(ge=1, le=65_535)] | None = Field(default=None, description="port of the broker")
+    port: Positive | None = Field(default=None, description="port of the broker")
     client_id: Text | None = Field(default=None, description="client id at the broker; firmware 1.86")
     user: Text | None = Field(default=None, description="user name at the broker; firmware 1.86")
     password: SecretReference | None = Field(default=None, description="where the password at the broker stands")
@@ -141,13 +145,11 @@ class User(_Table):
     """A user, which a Tap calls a group."""
 
     name: Name = Field(description="at most 16 characters")
-    group: Annotated[Whole, Field(ge=1, le=65_535)] | None = Field(
+    group: Positive | None = Field(
         default=None, description="number from 1 to 65533; admin and supervisor have their own"
     )
     password: SecretReference = Field(description="where the password stands")
-    lifetime: Annotated[Whole, Field(ge=0, le=65_535)] | None = Field(
-        default=None, description="how long a session lasts, in seconds"
-    )
+    lifetime: Word | None = Field(default=None, description="how long a session lasts, in seconds")
 
     @property
     def number(self) -> int:
@@ -167,10 +169,8 @@ class TapConfiguration(_Table):
     protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] | None = Field(
         default=None, description="the ways by which the Tap may be reached"
     )
-    inactivity: Annotated[Whole, Field(ge=0, le=255)] | None = Field(
-        default=None, description="how long a silent host stays connected, 0 to 255"
-    )
-    hash_iterations: Annotated[Whole, Field(ge=1, le=65_535)] | None = Field(
+    inactivity: Byte | None = Field(default=None, description="how long a silent host stays connected, 0 to 255")
+    hash_iterations: Positive | None = Field(
         default=None, description="iterations of a new password's verifier; firmware 1.11"
     )
     wifi: Wifi = Wifi()
@@ -217,3 +217,9 @@ def _group_faults(index: int, name: object, group: object) -> Iterator[CrossFaul
 
 def _twice(values: Iterable[object]) -> list[object]:
     return [value for value, count in Counter(map(str, filter(None, values))).items() if count > 1]
+
+
+def json_schema() -> str:
+    """The JSON Schema of a wanted configuration, for editors; it is kept beside this module."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **TapConfiguration.model_json_schema()}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
