@@ -16,6 +16,7 @@ BOOTSTRAP = {
     "EventType": "DEVICE_BOOTSTRAP_EVENT",
     "Payload": {"IMEI": "862618583984360", "IsBlacklisted": False},
 }
+NO_FLEET = "rule configure-taps-of-new-device: there is no fleet file, so no Taps"
 FAULTY = (
     'version = 1\n[[rules]]\nname = "x"\non = { event = "NOPE" }\nalert = "a"\nbudget = { jobs = 1, per = "day" }\n'
 )
@@ -37,7 +38,7 @@ def written(folder: Path, content: str | bytes | dict[str, Any], name: str = "fi
 def test_check_says_ok_and_shows_the_rules(tmp_path: Path) -> None:
     result = run("check", written(tmp_path, default_text()))
     assert result.exit_code == 0
-    assert result.stdout.startswith("ok, 6 rules\n")
+    assert result.stdout.startswith("ok, 7 rules\n")
     for word in ("root-ca-expiring", "confirm", "event.text"):
         assert word in result.stdout
 
@@ -110,7 +111,7 @@ def test_test_shows_what_would_happen(tmp_path: Path) -> None:
         f'device       "{DEVICE}"',
         "match     rotate-key-of-new-device: its condition holds",
         "no match  blacklisted-device: its condition does not hold",
-        f"verdict  rule rotate-key-of-new-device: ublox.rotate_e2e_key on {DEVICE}",
+        f"verdict  rule rotate-key-of-new-device: ublox.rotate_e2e_key on {DEVICE}; {NO_FLEET}",
     ):
         assert line in result.stdout.splitlines()
     assert f'job      ublox.rotate_e2e_key on {DEVICE} with {{"type":"AUTOMATIC","days":7' in result.stdout

@@ -18,12 +18,17 @@ class RotateE2EKey(BaseModel):
 
     type: Literal["AUTOMATIC", "CONTINUOUS"] = "AUTOMATIC"
     days: int = Field(default=7, ge=1, le=30)
+    even_if_set: bool = False
 
 
 class RenewCertificate(BaseModel):
     """As the real operation has it."""
 
     validity_days: int = Field(default=365, ge=30, le=3650)
+
+
+class ReconfigureTap(BaseModel):
+    """As the real operation has it."""
 
 
 class Drifting(BaseModel):
@@ -35,6 +40,7 @@ class Drifting(BaseModel):
 OPERATIONS: Final[Mapping[str, type[BaseModel]]] = {
     "ublox.rotate_e2e_key": RotateE2EKey,
     "ublox.renew_certificate": RenewCertificate,
+    "tap.reconfigure": ReconfigureTap,
     "test.drift": Drifting,
 }
 
