@@ -136,7 +136,7 @@ def cut(connection: socket.socket, answer: bytes) -> None:
 def test_a_drop_in_the_middle_of_any_answer(count: int) -> None:
     with served(after(count, cut)) as device:
         client = client_of(device)
-        with pytest.raises(TryAgain, match="the Tap closed the connection before it had answered"):
+        with pytest.raises(TryAgain, match="the Tap closed the connection before an answer came"):
             _whole_visit(client)
         assert not client.in_session
         client.close()

@@ -133,7 +133,7 @@ class Conversation:
         except TimeoutError:
             raise self._over(request, f"no answer within {self._bounds.answer:g} s") from None
         except WireLost as lost:
-            raise self._over(request, f"{lost} before it had answered") from None
+            raise self._over(request, f"{lost} before an answer came") from None
         except RemoteProtocolError as error:
             raise self._over(request, f"an answer that cannot be trusted: {error}") from None
         except BaseException:

@@ -91,8 +91,8 @@ class RelayWire:
             raise WireLost(str(self._lost))
         packet = RelayPacket(self._ids.sender, self._ids.next(), data)
         sent = self._client.publish(self._topics.command, packet.encode(), qos=0)
-        if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise WireLost(f"the broker is gone ({sent.rc.name})")
+        if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:  # while the connection breaks, paho may say so of what has left
+            self._lost = WireLost(f"the broker is gone ({sent.rc.name})")
 
     def receive(self, patience: float) -> bytes:
         """Give the payload of the next answer that may be ours.
