@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict
 
-from schemas.errors import InputError, OurFault, TryAgain
+from schemas.errors import InputError, OurFault, TryAgain, UpstreamError
 from schemas.jobs import Again, Awaiting, Done, Job, Outcome, Parked, ParkedBecause
 from services.clients.tap import TapError
 from services.clients.tap.faults import upstream_error
@@ -61,6 +61,8 @@ def _performed(job: Job, tools: Tools) -> Outcome:
         return _unless_restarting(job, tools, error)
     except OurFault as error:
         return Parked(reason=str(error), because=ParkedBecause.OUR_FAULT, status=error.status)
+    except UpstreamError as error:
+        return outcome_of(error)
     except TapError as error:
         return outcome_of(upstream_error(error, job.operation))
 
