@@ -8,7 +8,7 @@ from services.clients.tap.errors import LocalProtocolError, RemoteProtocolError
 from services.clients.tap.events import Method, Paired, Pairing, Refusal, Request, Response, Role
 from services.clients.tap.protocol import Connection
 from services.clients.tap.registry import calls_at
-from services.clients.tap.state import SEND_PATH, SEND_WITH_IV_PATH, Form, Turn
+from services.clients.tap.state import LOGIN_PATH, SEND_PATH, SEND_WITH_IV_PATH, Form, Turn
 from services.clients.tap.status import Status
 from services.sandbox.tap.deeds_of_interface import Errand
 from services.sandbox.tap.device import Device
@@ -108,6 +108,8 @@ class Line:
     def _answer(self, request: Request) -> bytes:
         form = self.connection.form
         self.visitor.sealed = form is not Form.CLEAR
+        if self._is_newcomer(request):
+            self.connection.end_session()
         if not self._has(form):
             return self.connection.send(Refusal(Status.NOT_IMPLEMENTED))
         response = self.device.answer(self.visitor, request)
@@ -119,6 +121,15 @@ class Line:
             self.connection.start_session(self.visitor.key)
             self.visitor.key = None
         return data
+
+    def _is_newcomer(self, request: Request) -> bool:
+        """Say whether a host on the relay begins anew: it logs in in clear, so it holds no key, and zero IVs.
+
+        The vendor's client gives every host the same sender id, and the relay knows no connections. Where a host logs
+        in once more within its session the request is sealed, and the IVs must stay (notes §8.3).
+        """
+        begins = request.path == LOGIN_PATH and not self.visitor.sealed
+        return begins and self.visitor.host is HostProtocol.MQTT and self.connection.in_session
 
     def _has(self, form: Form) -> bool:
         """Say whether this firmware knows the way in which a request came (notes §13)."""
