@@ -8,6 +8,7 @@ from typer.testing import CliRunner, Result
 from services.cli.playbook import LARGEST_EVENT, app
 from services.playbook import default_text
 from services.playbook.loader import LARGEST
+from tests.support.taps import SERIAL, write_fleet
 
 DEVICE = "135700008928c093"
 BOOTSTRAP = {
@@ -162,3 +163,15 @@ def test_test_refuses_what_is_no_event(tmp_path: Path, content: bytes, fault: st
     assert (result.exit_code, result.stdout) == (1, "")
     assert fault in result.stderr
     assert json.loads(run("test", "-", "--json", stdin=content).stdout)["ok"] is False
+
+
+def test_test_knows_the_taps_of_the_fleet_file(tmp_path: Path) -> None:
+    result = run("test", written(tmp_path, BOOTSTRAP), "--fleet", write_fleet(tmp_path))
+    assert result.exit_code == 0
+    assert f"job      tap.reconfigure on {SERIAL} with {{}} unless under way" in result.stdout.splitlines()
+
+
+def test_test_lists_the_faults_of_the_fleet_file(tmp_path: Path) -> None:
+    result = run("test", written(tmp_path, BOOTSTRAP), "--fleet", written(tmp_path, "version = 2", "fleet.toml"))
+    assert result.exit_code == 1
+    assert "line 1, version: expected 1, not 2" in result.stderr

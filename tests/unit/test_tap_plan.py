@@ -240,7 +240,7 @@ WANTED = st.fixed_dictionaries(
 @st.composite
 def situations(draw: st.DrawFn) -> tuple[Target, Actual]:
     """Any wish and any Tap: each value as wished, another, or not told."""
-    document = draw(WANTED)
+    document: dict[str, Any] = draw(WANTED)
     aim = Target(version=document["version"], wishes=wishes_of(TapConfiguration.model_validate(document), reveal))
     groups = frozenset({ADMIN, SUPERVISOR}) | draw(st.frozensets(st.integers(1, 9)))
     values: dict[str, Any] = {}
