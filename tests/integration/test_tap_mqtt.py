@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+import os
 import shutil
 import socket
 import ssl
@@ -114,7 +115,7 @@ def amqtt() -> Iterator[int]:
 @contextlib.contextmanager
 def mosquitto() -> Iterator[int]:
     """Run Mosquitto, where it is installed."""
-    program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin")
+    program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         pytest.skip("mosquitto is not installed")
     with socket.create_server(("127.0.0.1", 0)) as probe:

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 
 from schemas.errors import OurFault, TryAgain, UpstreamError
 from services.clients.tap.admittance import Admittance, ask_serial
+from services.clients.tap.attempts import WrongCredentials
 from services.clients.tap.calls import Tap
 from services.clients.tap.conversation import Conversation
 from services.clients.tap.errors import LocalProtocolError
@@ -117,6 +118,8 @@ class TapClient:
     def login(self, user: str, password: SecretStr) -> None:
         """Log in, by SCRAM wherever the Tap has it, and go on inside the encrypted channel (§7).
 
+        After ``WrongCredentials`` the connection stands, after any other failure it does not.
+
         Args:
             user: at most 16 characters of Latin-1.
             password: any text.
@@ -129,6 +132,8 @@ class TapClient:
         admittance = Admittance(self._open(), self._terms, self._memory, self._nonces, self._serial)
         try:
             admittance.log_in(user, password)
+        except WrongCredentials:
+            raise
         except UpstreamError:
             self._abandon("the login failed")
             raise
