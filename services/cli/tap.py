@@ -8,6 +8,7 @@ import orjson
 import typer
 
 from schemas.errors import Busy, InputError, TryAgain, UpstreamError
+from services.cli import tap_plan
 from services.cli.tap_options import PLACE, visiting
 from services.cli.tap_visit import Visit, fetch
 
@@ -187,3 +188,7 @@ def _line(fact: object) -> str:
 
 def _write_json(document: object) -> None:
     print(orjson.dumps(document, option=orjson.OPT_INDENT_2, default=str).decode())
+
+
+app.command("plan")(tap_plan.plan)
+app.command("apply")(tap_plan.apply)

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from schemas.errors import InputError, TryAgain, UpstreamError
+from schemas.errors import Busy, InputError, Refused, TryAgain, UpstreamError
 
 if TYPE_CHECKING:
     from services.operations.tap_plan import Plan
@@ -21,22 +21,20 @@ if TYPE_CHECKING:
 BACK_WITHIN: Final = 180.0
 """Seconds in which a Tap should be back after a restart; no document names a figure."""
 
+REFUSED: Final = 1
+WRONG_INPUT: Final = 2
+TRY_AGAIN: Final = 3
+
 _LOOK_EVERY: Final = 1.0
 
 Which = Annotated[str, typer.Argument(metavar="SERIAL|ADDRESS", help="A Tap of the fleet file.")]
 FleetFile = Annotated[Path, typer.Option("--fleet", envvar="KEYTURN_FLEET_FILE", help="The fleet file.")]
 
 
-def mount(app: typer.Typer) -> None:
-    """Add the two commands."""
-    app.command("plan")(plan)
-    app.command("apply")(apply)
-
-
 def plan(which: Which, *, fleet: FleetFile) -> None:
-    """Show what a Tap would get. Nothing is written."""
+    """Show what a Tap would get. Exit codes: 0 done, 1 refused, 2 wrong input, 3 try again later."""
     console = Console(highlight=False)
-    with _told_in_a_sentence(console):
+    with _told_in_a_sentence():
         _show(console, _work(which, fleet).look())
 
 
@@ -46,9 +44,9 @@ def apply(
     fleet: FleetFile,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Give a Tap its wanted configuration, and look again whether it has it."""
+    """Give a Tap its wanted configuration and look again. Exit codes: as of plan."""
     console = Console(highlight=False)
-    with _told_in_a_sentence(console):
+    with _told_in_a_sentence():
         work = _work(which, fleet)
         todo = work.look()
         _show(console, todo)
@@ -70,7 +68,7 @@ def _work(which: str, fleet: Path) -> "TapWork":
 
 def _show(console: Console, todo: "Plan") -> None:
     if todo.refusals:
-        raise InputError(todo.refusals)
+        raise Refused("; ".join(todo.refusals), call="plan", sent=False)
     if not todo.steps:
         console.print("Nothing to do: the Tap is as wished.")
         return
@@ -100,7 +98,7 @@ def _carry_out(console: Console, work: "TapWork", todo: "Plan") -> None:
     left = _look_again(work)
     if left.steps:
         _show(console, left)
-        raise InputError(["the Tap has other values than were written: say apply again"])
+        raise TryAgain("the Tap has other values than were written: say apply again", call="look again")
     console.print(f"Done and looked again: the Tap has version {work.target.version}.")
 
 
@@ -116,17 +114,19 @@ def _look_again(work: "TapWork") -> "Plan":
 
 
 @contextmanager
-def _told_in_a_sentence(console: Console) -> Iterator[None]:
-    """What we foresaw is told in words, and ends the command with 1."""
+def _told_in_a_sentence() -> Iterator[None]:
+    """What we foresaw is told in words, and ends the command with the code that says what to do next."""
     from services.clients.tap.faults import told_as_upstream
 
     try:
         with told_as_upstream("tap"):
             yield
     except InputError as error:
-        for fault in error.faults:
-            console.print(Text(fault), soft_wrap=True)
-        raise typer.Exit(1) from None
+        faults, code = error.faults, WRONG_INPUT
     except UpstreamError as error:
-        console.print(Text(str(error)), soft_wrap=True)
-        raise typer.Exit(1) from None
+        faults, code = (str(error),), TRY_AGAIN if isinstance(error, TryAgain | Busy) else REFUSED
+    else:
+        return
+    for fault in faults:
+        typer.echo(fault, err=True)
+    raise typer.Exit(code)

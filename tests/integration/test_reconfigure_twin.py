@@ -12,18 +12,17 @@ from typing import Any
 
 import httpx
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from schemas.jobs import Again, Awaiting, Done, Job
-from services.cli.tap_plan import mount
+from services.cli.tap import app
 from services.clients.tap.wire import Bounds
 from services.fleet import load_fleet
 from services.fleet.access import FleetTaps
 from services.operations import Tools
 from services.operations.reconfigure_tap import ReconfigureTap
 from services.operations.tap_work import TapWork
-from tests.support.taps import SECRETS, SERIAL, write_fleet
+from tests.support.taps import FULL, SECRETS, SERIAL, write_fleet
 
 ROOT = Path(__file__).resolve().parents[2]
 BOUNDS = Bounds(connect=2, answer=2, quiet=0.03)
@@ -34,6 +33,7 @@ class Twin:
     """The twin in a process of its own."""
 
     address: str
+    relay: str
     control: httpx.Client
 
     def turn(self, **dials: Any) -> None:
@@ -53,13 +53,13 @@ class Twin:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Twin]:
-    words = [sys.executable, "-m", "services.cli.sandbox", "tap", "--port", "0", "--iterations", "20"]
+    words = [sys.executable, "-m", "services.cli.sandbox", "tap", "--port", "0", "--iterations", "20", "--broker", "0"]
     process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    found = re.search(r"TCP (\S+) .* dials (\S+)/dials", process.stdout.readline())
+    found = re.search(r"TCP (\S+) .* relay (\S+) .* dials (\S+)/dials", process.stdout.readline())
     assert found
-    with httpx.Client(base_url=found[2], timeout=10, trust_env=False) as control:
-        yield Twin(f"tcp://{found[1]}", control)
+    with httpx.Client(base_url=found[3], timeout=10, trust_env=False) as control:
+        yield Twin(f"tcp://{found[1]}", found[2], control)
     process.terminate()
     process.wait(10)
     process.stdout.close()
@@ -137,9 +137,16 @@ def test_on_a_bad_line_the_tap_ends_as_wished(tmp_path: Path, twin: Twin) -> Non
     assert_ends_well(fleet, twin)
 
 
+def test_over_the_relay_the_tap_ends_as_wished(tmp_path: Path, twin: Twin) -> None:
+    same_broker = FULL[: FULL.index("[mqtt]")] + FULL[FULL.index("[time]") :]
+    (tmp_path / "relay-key").write_text("testnetkey")
+    relay = 'relay = { net_key = { file = "relay-key" } }'
+    fleet = write_fleet(tmp_path, configuration=same_broker, address=twin.relay, more=relay)
+    finish(fleet)
+    assert_ends_well(fleet, twin)
+
+
 def command(*words: str | Path) -> tuple[int, str]:
-    app = typer.Typer()
-    mount(app)
     result = CliRunner().invoke(app, [str(word) for word in words])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.output
@@ -166,18 +173,21 @@ def test_apply_writes_everything_and_looks_again(tmp_path: Path, twin: Twin) -> 
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "words"),
+    ("file", "content", "exit_code", "words"),
     [
-        ("login", "not it", "no password that we have opens the Tap as admin"),
-        ("wifi-key", "short", "must have 8 to 63 characters"),
-        ("tap.toml", "nam = 1", "line 1, nam: unknown key"),
+        ("login", "not it", 1, "no password that we have opens the Tap as admin"),
+        ("tap.toml", FULL.replace('["wifi", "mqtt", "ble"]', '["ble"]'), 1, "it would be out of reach"),
+        ("wifi-key", "short", 2, "must have 8 to 63 characters"),
+        ("tap.toml", "nam = 1", 2, "line 1, nam: unknown key"),
     ],
 )
-def test_what_cannot_be_is_told_in_words(tmp_path: Path, twin: Twin, file: str, content: str, words: str) -> None:
+def test_what_cannot_be_is_told_in_words(
+    tmp_path: Path, twin: Twin, file: str, content: str, exit_code: int, words: str
+) -> None:
     fleet = write_fleet(tmp_path, address=twin.address)
     (tmp_path / file).write_text(content)
     code, output = command("apply", SERIAL, "--fleet", fleet, "--yes")
-    assert code == 1
+    assert code == exit_code
     assert words in output
     assert twin.stats()["writes"] == []
 
@@ -185,5 +195,5 @@ def test_what_cannot_be_is_told_in_words(tmp_path: Path, twin: Twin, file: str, 
 def test_nobody_at_the_address_is_told_in_words(tmp_path: Path) -> None:
     fleet = write_fleet(tmp_path, address="tcp://127.0.0.1:9")
     code, output = command("plan", SERIAL, "--fleet", fleet)
-    assert code == 1
+    assert code == 3
     assert "no connection to tcp://127.0.0.1:9" in output

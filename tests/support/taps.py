@@ -141,7 +141,9 @@ SECRETS = {
 }
 
 
-def write_fleet(folder: Path, *, configuration: str = FULL, address: str = "tcp://127.0.0.1:2000") -> Path:
+def write_fleet(
+    folder: Path, *, configuration: str = FULL, address: str = "tcp://127.0.0.1:2000", more: str = ""
+) -> Path:
     """Write a fleet file with one Tap, its configuration and its secrets."""
     for name, secret in SECRETS.items():
         (folder / name).write_text(secret)
@@ -160,6 +162,7 @@ serial = "{SERIAL}"
 address = "{address}"
 password = {{ file = "login" }}
 configuration = "tap.toml"
+{more}
 """
     )
     return fleet

@@ -92,15 +92,16 @@ EXPECTED_FAULTS = [
         " payload, days_to_expiration, text"
     ),
     (
-        "line 10, rule 1 ('Bad Name'), step 1, operation: expected one of tap.reconfigure, test.drift,"
-        " ublox.renew_certificate, ublox.rotate_e2e_key, not 'ublox.rotate_e2e' (did you mean 'ublox.rotate_e2e_key'?)"
+        "line 10, rule 1 ('Bad Name'), step 1, operation: expected one of tap.reconfigure,"
+        " test.drift, ublox.renew_certificate, ublox.rotate_e2e_key, not 'ublox.rotate_e2e'"
+        " (did you mean 'ublox.rotate_e2e_key'?)"
     ),
     "line 14, rule 1 ('Bad Name'), step 2, unless_under_way: expected true or false, not 'yes'",
     "line 16, rule 1 ('Bad Name'), step 2, with.type: expected 'AUTOMATIC' or 'CONTINUOUS', not 'SOMETIMES'",
     "line 17, rule 1 ('Bad Name'), step 2, with.days: expected at most 30, not 99",
     (
-        "line 18, rule 1 ('Bad Name'), step 2, with.dys: unknown key; expected one of days, even_if_set, type, not 'dys'"
-        " (did you mean 'days'?)"
+        "line 18, rule 1 ('Bad Name'), step 2, with.dys: unknown key; expected one of days, even_if_set, type,"
+        " not 'dys' (did you mean 'days'?)"
     ),
     "line 20, rule 2 (two): expected exactly one of do, alert, confirm, not none",
     (

@@ -1,118 +1,23 @@
 """``tap.reconfigure`` against the twin's device in memory: it ends where it should, whatever happens on the way."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from schemas.errors import ConfigurationError, TryAgain
 from schemas.fleet import Fleet
-from schemas.jobs import Again, Awaiting, Done, Job, Outcome, Parked, ParkedBecause
-from schemas.references import SecretReference
-from services.clients.tap import Method, Request, Response
-from services.fleet import load_fleet
+from schemas.jobs import Again, Awaiting, Done, Parked, ParkedBecause
 from services.fleet.access import FleetTaps
 from services.operations import Tools
-from services.operations.reconfigure_tap import RESTART_DEADLINE, ReconfigureTap
-from services.operations.tap_access import TapOrder, TapSession
+from services.operations.reconfigure_tap import RESTART_DEADLINE
 from services.operations.tap_work import TapWork
 from services.sandbox.tap.device import Device
-from tests.support.taps import FULL, SECRETS, SERIAL, MemoryAddress, make_device, write_fleet
+from tests.support.tap_house import START, Deadly, House, Killed, assert_ends_well, count_writes, path_of
+from tests.support.taps import FULL, SECRETS, SERIAL, make_device
 
-START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINIMAL = FULL[: FULL.index("[wifi]")] + FULL[FULL.index("[[users]]") :]
-
-
-class Killed(BaseException):
-    """This process was killed."""
-
-
-@dataclass
-class House:
-    """A Tap in memory, the way to it, and the ledger's part: progress and clock."""
-
-    folder: Path
-    device: Device = field(default_factory=make_device)
-    configuration: str = FULL
-    progress: dict[str, Any] = field(default_factory=dict)
-    now: datetime = START
-    ours: bool = True
-
-    def __post_init__(self) -> None:
-        self.fleet = load_fleet(write_fleet(self.folder, configuration=self.configuration))
-        self.address = MemoryAddress(self.device)
-        self.taps = FleetTaps(self.fleet, address_of=lambda _: self.address)
-
-    def perform(self, wrap: Callable[[FleetTaps], Any] = lambda taps: taps) -> Outcome:
-        """One attempt, with what earlier ones noted."""
-        tools = Tools(
-            taps=wrap(self.taps),
-            note=self._note,
-            clock=lambda: self.now,
-            renewal_look_every=timedelta(hours=1),
-            renewal_deadline=timedelta(days=14),
-        )
-        job = Job(
-            id=1,
-            operation="tap.reconfigure",
-            target=SERIAL,
-            parameters={},
-            fence=1,
-            attempt=1,
-            claimed_at=self.now,
-            created_at=self.now,
-            progress=dict(self.progress),
-        )
-        outcome = ReconfigureTap().perform([job], tools)[1]
-        progress = getattr(outcome, "progress", None)
-        self.progress = self.progress if progress is None else dict(progress)
-        return outcome
-
-    def finish(self, most: int = 4) -> Done:
-        """Attempts until the end."""
-        for _ in range(most):
-            outcome = self.perform()
-            if isinstance(outcome, Done):
-                return outcome
-            assert isinstance(outcome, Again | Awaiting), outcome
-        raise AssertionError(f"not done after {most} attempts: {outcome}")
-
-    def _note(self, noted: Sequence[tuple[Job, Mapping[str, Any]]]) -> set[int]:
-        self.progress = dict(noted[0][1])
-        return {job.id for job, _ in noted} if self.ours else set()
-
-
-def assert_ends_well(house: House) -> None:
-    """The Tap is as wished, by its own memory and by a look, and was never near a lock-out."""
-    device = house.device
-    users = {number: group.name for number, group in device.memory.groups.items()}
-    assert users[7] == b"night"
-    assert device.memory.stored[_path("/1024//10")] == b"\x02\x03\x00\x04"
-    assert device.memory.stored[_path("/1024//25")] == b"plant"
-    for path, name in (("37", "public.pem"), ("38", "private.pem"), ("57", "broker.pem")):
-        assert device.memory.stored[_path(f"/1024//{path}")] == SECRETS[name].encode()
-    assert device.tally.restarts
-    assert device.tally.logins["refused"] <= 2
-    assert device.tally.logins["locked out"] == 0
-    taps = FleetTaps(house.fleet, address_of=lambda _: house.address)
-    plan = TapWork(taps.order(SERIAL), taps, wanted_first=True).look()
-    assert (plan.steps, plan.refusals) == ((), ())
-
-
-def _path(text: str) -> Any:
-    from services.clients.tap import Path as TapPath
-
-    return TapPath.parse(text)
-
-
-def count_writes(folder: Path) -> int:
-    house = House(folder)
-    house.finish()
-    return house.device.tally.write_count
 
 
 def test_a_tap_from_the_factory_gets_everything_and_restarts(tmp_path: Path) -> None:
@@ -155,13 +60,7 @@ def test_the_two_masters_do_not_keep_their_factory_passwords(tmp_path: Path) -> 
     for user in ("admin", "supervisor"):
         with house.taps.open(SERIAL) as session:
             house.taps.forgive(SERIAL, user)
-            assert not session.log_in(user, _secret(user))
-
-
-def _secret(text: str) -> Any:
-    from pydantic import SecretStr
-
-    return SecretStr(text)
+            assert not session.log_in(user, SecretStr(user))
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["lost", "taken"])
@@ -173,61 +72,6 @@ def test_a_tap_that_loses_power_at_any_write_ends_as_wished(tmp_path: Path, befo
         house.device.turn({"reboot_at_write": number, "reboot_before_write": before})
         house.finish(6)
         assert_ends_well(house)
-
-
-@dataclass
-class Deadly:
-    """The way to the Taps for a process that is killed at its n-th write."""
-
-    taps: FleetTaps
-    left: int
-    after: bool
-
-    def order(self, serial: str) -> TapOrder:
-        """Pass it on."""
-        return self.taps.order(serial)
-
-    def reveal(self, reference: SecretReference) -> Any:
-        """Pass it on."""
-        return self.taps.reveal(reference)
-
-    def forgive(self, serial: str, user: str) -> None:
-        """Pass it on."""
-        self.taps.forgive(serial, user)
-
-    @contextmanager
-    def open(self, serial: str) -> Iterator[TapSession]:
-        """Open a session that kills."""
-        with self.taps.open(serial) as session:
-            yield DeadlySession(session, self)
-
-
-@dataclass
-class DeadlySession:
-    """A line on which the process is killed."""
-
-    session: TapSession
-    fate: Deadly
-
-    @property
-    def serial(self) -> str:
-        """Pass it on."""
-        return self.session.serial
-
-    def log_in(self, user: str, password: Any) -> bool:
-        """Pass it on."""
-        return self.session.log_in(user, password)
-
-    def exchange(self, request: Request) -> Response:
-        """Pass it on, or die."""
-        self.fate.left -= request.method is not Method.GET
-        fatal = request.method is not Method.GET and self.fate.left == 0
-        if fatal and not self.fate.after:
-            raise Killed
-        response = self.session.exchange(request)
-        if fatal:
-            raise Killed
-        return response
 
 
 @pytest.mark.parametrize("after", [True, False], ids=["after", "before"])
@@ -364,7 +208,7 @@ def test_a_tap_that_forgets_at_every_restart_is_given_up(tmp_path: Path) -> None
     house = House(tmp_path)
     for _ in range(3):
         assert isinstance(house.perform(), Awaiting)
-        house.device.memory.stored[_path("/1024//25")] = b"forgotten"
+        house.device.memory.stored[path_of("/1024//25")] = b"forgotten"
     outcome = house.perform()
     assert isinstance(outcome, Parked)
     assert outcome.because is ParkedBecause.EXHAUSTED
