@@ -47,6 +47,9 @@ _INITIAL: Final = {
 }
 """What a Tap says of which zeros would say nothing, or what the vendor's client could not read."""
 
+FULL_ACCESS: Final = b"\x41\x00\x03"
+"""What a variable says of itself: read and write (notes §12)."""
+
 _LONGEST_DEFAULT: Final = 64
 
 
@@ -70,11 +73,13 @@ def accepts(request: Request) -> bool:
 
 @lru_cache(maxsize=1024)
 def initial(path: Path) -> bytes:
-    """Give what a resource says that nobody has written: the shortest zeros that its type can be read from."""
+    """Give what a resource says that nobody has written: zeros that each of its types can be read from."""
     if path in _INITIAL:
         return _INITIAL[path]
-    call = next(iter(calls_at(Method.GET, path)), None)
-    return _zeros(body_type(call.reply)) if call and call.reply else b""
+    types = {call.reply for call in calls_at(Method.GET, path) if call.reply}
+    if "bundle_acl" in types:
+        return FULL_ACCESS
+    return max((zeros_of(body_type(name)) for name in types), key=len, default=b"")
 
 
 def _fits(call: Call, body: bytes) -> bool:
@@ -91,7 +96,8 @@ def _fits(call: Call, body: bytes) -> bool:
         return False
 
 
-def _zeros(codec: Codec[Any]) -> bytes:
+def zeros_of(codec: Codec[Any]) -> bytes:
+    """Give the shortest zeros that can be read as this type."""
     for size in range(_LONGEST_DEFAULT):
         try:
             codec.decode(bytes(size))
