@@ -7,11 +7,10 @@ from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from schemas.events import canonical_uid
-from schemas.references import UNREPEATED, LocalPath, SecretReference
-from schemas.tap import CROSS, CrossFault, Name
+from schemas.references import LocalPath, SecretReference
+from schemas.tap import CrossFault, Name
 
 SCHEMES: Final = {"tcp": 2000, "mqtt": 1883, "mqtts": 8883}
 """How a Tap is reached, with the usual port (Tap protocol notes §5.1 and §5.2)."""
@@ -30,9 +29,7 @@ def _address(value: str) -> str:
     if parts.scheme not in SCHEMES or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError(expected)
     if "@" in parts.netloc:
-        raise PydanticCustomError(
-            UNREPEATED, "expected no user or password inside the address: they have their own keys"
-        )
+        raise ValueError("expected no user or password inside the address: they have their own keys")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}:{SCHEMES[parts.scheme] if port is None else port}"
 
@@ -101,7 +98,7 @@ class Fleet(_Table):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if faults := cross_faults(self.model_dump()):
-            raise PydanticCustomError(CROSS, "{faults}", {"faults": "; ".join(text for _, text in faults)})
+            raise ValueError("; ".join(text for _, text in faults))
         return self
 
     @cached_property

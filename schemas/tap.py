@@ -11,7 +11,6 @@ from ipaddress import IPv4Address
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from schemas.references import SecretReference
 
@@ -24,9 +23,6 @@ RESERVED: Final = {"admin": ADMIN, "supervisor": SUPERVISOR}
 """Users that every Tap has. From the factory their passwords are their names (§10.1)."""
 
 MOST_USERS: Final = 32
-
-CROSS: Final = "cross"
-"""Type of the fault that `cross_faults` tells one by one."""
 
 CrossFault = tuple[tuple[str | int, ...], str]
 """Where, and what."""
@@ -184,12 +180,8 @@ class TapConfiguration(_Table):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if faults := cross_faults(self.model_dump()):
-            raise PydanticCustomError(CROSS, "{faults}", {"faults": "; ".join(text for _, text in faults)})
+            raise ValueError("; ".join(text for _, text in faults))
         return self
-
-    def user(self, name: str) -> User | None:
-        """Give the user of this name."""
-        return next((user for user in self.users if user.name == name), None)
 
 
 def cross_faults(document: Mapping[str, Any]) -> list[CrossFault]:

@@ -33,6 +33,7 @@ class FleetTaps:
         self, fleet: Fleet, *, bounds: Bounds | None = None, address_of: Callable[[FleetTap], Address] | None = None
     ) -> None:
         self._fleet = fleet
+        self._by_address = {tap.address: tap for tap in fleet.taps.values()}
         self._bounds = bounds or Bounds()
         self._address_of = address_of or _address
         self._memory = Memory()
@@ -43,10 +44,10 @@ class FleetTaps:
         Raises:
             InputError: the fleet file has none like that.
         """
-        for tap in self._fleet.taps.values():
-            if name in {tap.serial, tap.address}:
-                return tap
-        raise InputError([f"the fleet file has no Tap {name}"])
+        found = self._fleet.taps.get(name) or self._by_address.get(name)
+        if found is None:
+            raise InputError([f"the fleet file has no Tap {name}"])
+        return found
 
     def order(self, serial: str) -> TapOrder:
         """Give what is wished of a Tap, as it is written down now.

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from schemas.errors import InputError
 from schemas.references import UNREPEATED
-from schemas.tap import CROSS, CrossFault
+from schemas.tap import CrossFault
 from services.playbook.faults import Fault, shape_faults
 from services.playbook.positions import find_lines, line_of
 
@@ -46,25 +46,22 @@ def read_document(path: Path, model: type[M], cross_faults: Callable[[Mapping[st
 
 
 def _shape_faults(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
-    """Pydantic's findings in words; what a secret reference was instead is not repeated, it may be the secret."""
+    """Pydantic's findings in words, save those of the whole document, which `cross_faults` tells one by one."""
     details = error.errors(include_url=False, include_context=False, include_input=False)
-    secret = {detail["loc"] for detail in details if detail["type"] == UNREPEATED}
-    cross = {detail["loc"] for detail in details if detail["type"] == CROSS}
-    tags = _tags(model)
-    spoken = [found for found in shape_faults(error, tables=dict(_tables(model))) if found.path not in secret | cross]
-    told = [
-        Fault(found.path, _without_value(found.text) if _is_in(found.path, tags) else found.text) for found in spoken
-    ]
-    return told + [Fault(detail["loc"], detail["msg"]) for detail in details if detail["type"] == UNREPEATED]
+    unrepeated = {detail["loc"]: detail["msg"] for detail in details if detail["type"] == UNREPEATED}
+    spoken = [found for found in shape_faults(error, tables=dict(_tables(model))) if found.path]
+    return [Fault(found.path, unrepeated.get(found.path) or _cautious(found, _tags(model))) for found in spoken]
+
+
+def _cautious(fault: Fault, tags: frozenset[Keys]) -> str:
+    """The words without the wrong value where that may be a secret, or an address with one in it."""
+    risky = _is_in(fault.path, tags) or "@" in fault.text
+    return fault.text.partition(", not ")[0] if risky else fault.text
 
 
 def _is_in(path: tuple[str | int, ...], tags: frozenset[Keys]) -> bool:
     names = tuple(part for part in path if isinstance(part, str))
     return any(names[:size] in tags for size in range(len(names) + 1))
-
-
-def _without_value(text: str) -> str:
-    return text.partition(", not ")[0]
 
 
 def _text(path: Path) -> str:

@@ -106,12 +106,14 @@ def _restarted(job: Job, tools: Tools, work: TapWork) -> Outcome:
 
 def _unless_restarting(job: Job, tools: Tools, error: TryAgain) -> Outcome:
     """A Tap that was told to restart may be away for a while; that costs no attempt."""
-    if job.progress.get("restart") == "asked":
-        deadline = datetime.fromisoformat(job.progress["since"]) + RESTART_DEADLINE
-        if (now := tools.clock()) < deadline:
-            reason = f"waiting for the Tap to come back until {deadline:%H:%M:%S} UTC"
-            return Awaiting(reason=reason, look_at=min(now + RESTART_PAUSE, deadline), progress=job.progress)
-    return outcome_of(error)
+    if job.progress.get("restart") != "asked" or error.sent:
+        return outcome_of(error)
+    deadline = datetime.fromisoformat(job.progress["since"]) + RESTART_DEADLINE
+    if (now := tools.clock()) < deadline:
+        reason = f"waiting for the Tap to come back until {deadline:%H:%M:%S} UTC"
+        return Awaiting(reason=reason, look_at=min(now + RESTART_PAUSE, deadline), progress=job.progress)
+    hint = "not seen since its restart: is it in its new network, and has the fleet file its new address?"
+    return Again(reason=f"{error}; {hint}", after=error.retry_after)
 
 
 def _unheard(_done: int, _of: int, _what: str) -> None:

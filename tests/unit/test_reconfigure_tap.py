@@ -199,7 +199,9 @@ def test_a_tap_that_is_slow_to_come_back_costs_no_attempt(tmp_path: Path) -> Non
     assert isinstance(waiting, Awaiting)
     assert "waiting for the Tap to come back until 12:03:00 UTC" in waiting.reason
     house.now += RESTART_DEADLINE
-    assert isinstance(house.perform(), Again)
+    late = house.perform()
+    assert isinstance(late, Again)
+    assert "has the fleet file its new address?" in late.reason
     house.address.away = False
     assert isinstance(house.perform(), Done)
 
