@@ -36,6 +36,7 @@ class MqttLine:
             protocol=MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
         )
+        self._client.connect_timeout = CONNECT_SECONDS
         self._client.on_socket_open = self._watch
         self._client.on_socket_close = self._unwatch
         self._client.on_socket_register_write = self._watch_for_writing
@@ -93,7 +94,9 @@ class MqttLine:
         self._loop.remove_writer(sock.fileno())
 
     def _on_connect(self, client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
-        if reason.is_failure:
+        if self._ready.cancelled():  # closed while the connection was being made
+            client.disconnect()
+        elif reason.is_failure:
             self._settle(ConnectionRefusedError(f"the broker refuses: {reason}"))
         else:
             client.subscribe(self._topic, qos=0)
