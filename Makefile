@@ -1,12 +1,13 @@
 # One gate, one way in: `make` lists what there is. Every target does its own set-up; nothing needs root.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check fix bench lock
+.PHONY: help setup run test interop check fix bench lock
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK := requirements/dev.txt
+VENDORS := tests/interop/tap
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -27,6 +28,12 @@ run: $(STAMP) ## the whole system on this machine, with simulated upstreams when
 
 test: $(STAMP) ## every test, on SQLite and PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+interop: $(STAMP) ## the vendors' own clients against the twins; needs Node 20 and fetches what they need
+	@if command -v npm >/dev/null; then \
+	  { [ $(VENDORS)/node_modules/.package-lock.json -nt $(VENDORS)/package-lock.json ] || npm ci --prefix $(VENDORS); } && \
+	  $(BIN)/python -m pytest tests/interop; \
+	else echo "make interop needs Node 20 or newer and npm; neither is on the PATH"; [ "$$CI" != true ]; fi
 
 check: $(STAMP) ## format, lint, types, layers, dependencies
 	$(BIN)/ruff format --check .

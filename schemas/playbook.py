@@ -128,7 +128,9 @@ class Rule(_Table):
     enabled: bool = True
     on: Trigger = Field(description='a table, such as { event = "DEVICE_BOOTSTRAP_EVENT" }')
     when: str | None = Field(default=None, description="a CEL condition", max_length=LONGEST_CONDITION)
-    targets: Literal["device"] = Field(default="device", description='"device": the device of the event')
+    targets: Literal["device", "site.taps"] = Field(
+        default="device", description='"device": the device of the event; "site.taps": the Taps of its site'
+    )
     do: Annotated[tuple[Step, ...], Field(strict=False, max_length=MOST_STEPS)] | None = None
     alert: str | None = Field(default=None, min_length=1, max_length=LONGEST_TEXT)
     confirm: str | None = Field(default=None, description="the operation whose awaiting job the event confirms")

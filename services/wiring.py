@@ -12,9 +12,13 @@ from infra.coordination import Coordination
 from infra.ledger import Ledger, check_schema
 from infra.settings import Settings
 from schemas.errors import ConfigurationError
+from schemas.fleet import Fleet
 from services.clients.transport import Bounds, Transport
 from services.clients.ublox import Ublox
+from services.fleet import load_fleet
+from services.fleet.access import FleetTaps
 from services.operations import PARAMETERS, Tools
+from services.operations.contract import NO_TAPS, NO_UBLOX
 from services.planner import Planner
 from services.playbook import Playbook, default_text, load_playbook, read_text
 from services.runner import Runner, Terms
@@ -50,7 +54,16 @@ def load_active_playbook(settings: Settings) -> Playbook:
         InputError: it has faults.
     """
     text = read_text(settings.playbook_file) if settings.playbook_file else default_text()
-    return load_playbook(text, operations=PARAMETERS)
+    return load_playbook(text, operations=PARAMETERS, fleet=load_active_fleet(settings))
+
+
+def load_active_fleet(settings: Settings) -> Fleet | None:
+    """Load the fleet file, where there is one.
+
+    Raises:
+        InputError: it has faults.
+    """
+    return load_fleet(settings.fleet_file) if settings.fleet_file else None
 
 
 def make_ublox(settings: Settings) -> Ublox:
@@ -76,6 +89,19 @@ def make_ublox(settings: Settings) -> Ublox:
     )
 
 
+def make_taps(settings: Settings) -> FleetTaps:
+    """Make the way to every Tap.
+
+    Raises:
+        ConfigurationError: there is no fleet file.
+        InputError: it has faults.
+    """
+    fleet = load_active_fleet(settings)
+    if fleet is None:
+        raise ConfigurationError("KEYTURN_FLEET_FILE is needed by a worker of the queue tap")
+    return FleetTaps(fleet)
+
+
 def make_planner(settings: Settings, ledger: Ledger, ring: Ring) -> Planner:
     """Make the planner with the playbook in force."""
     return Planner(ledger, load_active_playbook(settings), ring=ring, clock=now)
@@ -84,7 +110,8 @@ def make_planner(settings: Settings, ledger: Ledger, ring: Ring) -> Planner:
 def make_runner(settings: Settings, ledger: Ledger, ring: Ring) -> Runner:
     """Make the runner with its tools."""
     tools = Tools(
-        ublox=make_ublox(settings),
+        ublox=make_ublox(settings) if settings.ublox_base_url else NO_UBLOX,
+        taps=make_taps(settings) if settings.fleet_file else NO_TAPS,
         note=ledger.work.note,
         clock=now,
         renewal_look_every=timedelta(seconds=settings.renewal_look_every),

@@ -7,7 +7,7 @@ from celery import Celery, signals
 
 from infra.broker import CONTROL
 from infra.settings import Settings
-from services.wiring import load_active_playbook, make_broker, make_ublox, open_ledger
+from services.wiring import load_active_playbook, make_broker, make_taps, make_ublox, open_ledger
 from workers.backstage import Backstage
 from workers.tasks import register
 
@@ -33,7 +33,7 @@ def run_worker(settings: Settings, queues: list[str]) -> None:
     open_ledger(settings).close()
     load_active_playbook(settings)
     if set(queues) - {CONTROL}:
-        make_ublox(settings)
+        _check_outside_systems(settings, queues)
         signals.worker_ready.connect(lambda **_: backstage.start_keeping_leases(), weak=False)
     _keep_habits(backstage)
     threads = settings.worker_threads if set(queues) - {CONTROL} else CONTROL_THREADS
@@ -50,6 +50,13 @@ def run_worker(settings: Settings, queues: list[str]) -> None:
             "--loglevel=INFO",
         ]
     )
+
+
+def _check_outside_systems(settings: Settings, queues: list[str]) -> None:
+    if "ublox" in queues:
+        make_ublox(settings)
+    if "tap" in queues:
+        make_taps(settings)
 
 
 def run_beat(settings: Settings) -> None:

@@ -82,6 +82,9 @@ class Settings(BaseModel):
     )
 
     playbook_file: ExistingFile | None = Field(None, description="The playbook; without it the built-in one is used.")
+    fleet_file: ExistingFile | None = Field(
+        None, description="The fleet file: sites, their devices and their Taps; without it there are no Taps."
+    )
     sweep_every: Seconds = Field(2.0, description="Seconds between two sweeps of the ledger.")
     lease: Seconds = Field(15.0, description="Seconds after which a silent worker loses its job; above two sweeps.")
     max_attempts: int = Field(8, ge=1, le=1000, description="Attempts after which a job is parked.")

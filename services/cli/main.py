@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from schemas.errors import KeyturnError
-from services.cli import playbook, sandbox
+from services.cli import playbook, sandbox, tap
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(playbook.app, name="playbook")
+app.add_typer(tap.app, name="tap")
 
 
 @app.command("up")

@@ -54,11 +54,14 @@ def try_event(
     event: Annotated[str, typer.Argument(metavar="EVENT.json", help="A notification as u-blox sends it; - for stdin.")],
     *,
     playbook: Annotated[Path | None, typer.Option(help="A playbook; without it the shipped one.")] = None,
+    fleet: Annotated[
+        Path | None, typer.Option(envvar="KEYTURN_FLEET_FILE", help="The fleet file; without it there are no Taps.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what would happen on an event. Nothing is done."""
     try:
-        loaded = _load(playbook)
+        loaded = _load(playbook, fleet)
         notification = _notification(event)
     except InputError as error:
         _fail(error, as_json=as_json)
@@ -68,12 +71,14 @@ def try_event(
         _show(loaded, notification)
 
 
-def _load(file: Path | None) -> "Playbook":
+def _load(file: Path | None, fleet: Path | None = None) -> "Playbook":
     """Load CEL and the operations here, so that no other command pays for them."""
+    from services.fleet import load_fleet
     from services.operations import PARAMETERS
     from services.playbook import default_text, load_playbook, read_text
 
-    return load_playbook(default_text() if file is None else read_text(file), operations=PARAMETERS)
+    text = default_text() if file is None else read_text(file)
+    return load_playbook(text, operations=PARAMETERS, fleet=None if fleet is None else load_fleet(fleet))
 
 
 def _notification(source: str) -> Notification:

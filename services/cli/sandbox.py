@@ -6,13 +6,14 @@ import typer
 
 if TYPE_CHECKING:
     from services.sandbox.server import Address
+    from services.sandbox.tap.fleet import Fleet
 
-app = typer.Typer(no_args_is_help=True, help="Twins of the outside systems, over real HTTP, with fault dials.")
+app = typer.Typer(no_args_is_help=True, help="Twins of the outside systems, over real sockets, with fault dials.")
 
 
 @app.callback()
 def sandbox() -> None:
-    """Twins of the outside systems, over real HTTP, with fault dials."""
+    """Twins of the outside systems, over real sockets, with fault dials."""
 
 
 @app.command()
@@ -38,6 +39,64 @@ def ublox(
     except OSError as error:
         typer.echo(f"The twin cannot listen on {host} port {port}: {error.strerror or error}", err=True)
         raise typer.Exit(1) from None
+
+
+@app.command()
+def tap(  # noqa: PLR0913 - a command line has as many options as it has
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port of the first Tap; 0 takes free ones.")] = 2000,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    count: Annotated[int, typer.Option(min=1, max=5000, help="Taps; ports and serial numbers count up.")] = 1,
+    serial: Annotated[str, typer.Option(help="Serial number of the first Tap.")] = "IOTZ00000000000042",
+    firmware: Annotated[str, typer.Option(help="Below 1.85 there are no initialization vectors.")] = "1.113",
+    scram: Annotated[bool, typer.Option(help="Off: logins bring a hashed password.")] = True,
+    configured: Annotated[bool, typer.Option(help="Off: as delivered, open to all, without a technician.")] = True,
+    iterations: Annotated[int, typer.Option(min=1, max=65535, help="Hash iterations of the first users.")] = 5000,
+    mqtt: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="The broker of the relay.")] = None,
+    broker: Annotated[int | None, typer.Option(min=0, max=65535, help="Start a broker of its own here.")] = None,
+    net_key: Annotated[str, typer.Option(help="Net key of the relay.")] = "testnetkey",
+    dials: Annotated[int, typer.Option(min=0, max=65535, help="HTTP port of dials, counts and state.")] = 0,
+) -> None:
+    """Run a twin of one IoTize Tap, or of many, until it is stopped: admin/admin, supervisor/supervisor, tech/tech."""
+    from services.sandbox.server import serve
+    from services.sandbox.tap.app import build
+    from services.sandbox.tap.factory import MASTERS, STAFF, Broker, Factory
+    from services.sandbox.tap.fleet import Fleet
+
+    users = STAFF if configured else MASTERS
+    address = ("", 0) if mqtt is None else _split(mqtt)
+    relay = Broker(*address, net_key=net_key)
+    factory = Factory(
+        serial=serial,
+        firmware=firmware,
+        configured=configured,
+        scram=scram,
+        iterations=iterations,
+        users=users,
+        broker=None if mqtt is None and broker is None else relay,
+    )
+    try:
+        fleet = Fleet(factory, count=count, host=host, port=port, broker_port=broker)
+        serve(build(fleet), host=host, port=dials, ready=lambda address: _print_taps(fleet, address))
+    except OSError as error:
+        typer.echo(f"The twin cannot listen on {host} port {port}: {error.strerror or error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, colon, port = address.rpartition(":")
+    if not (host and colon and port.isdecimal()):
+        raise typer.BadParameter(f"{address!r} is not HOST:PORT", param_hint="--mqtt")
+    return host.strip("[]"), int(port)
+
+
+def _print_taps(fleet: "Fleet", address: "Address") -> None:
+    first, last = fleet.taps[0], fleet.taps[-1]
+    tcp, serials = f"{first.tcp.host}:{first.tcp.port}", first.serial
+    if first is not last:
+        tcp, serials = f"{tcp} to {last.tcp.port}", f"{serials} to {last.serial}"
+    relay = f"  relay mqtt://{first.relay.settings.host}:{first.relay.settings.port}" if first.relay else ""
+    typer.echo(f"Tap twin ready: TCP {tcp}  serial {serials}{relay}  dials {address.url}/_twin/dials")
 
 
 def _print_ready(address: "Address") -> None:

@@ -89,6 +89,8 @@ class House:
         self._start("web", _keyturn("web"))
         self._start("control", _keyturn("worker", "-Q", "control"))
         self._start("ublox", _keyturn("worker", "-Q", "ublox"))
+        if self.settings.fleet_file:
+            self._start("tap", _keyturn("worker", "-Q", "tap"))
         self._start("beat", _keyturn("beat"))
         self._await(f"{self.url}/healthz", "web")
         if self._sandbox_url:

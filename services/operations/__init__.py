@@ -6,10 +6,11 @@ from typing import Final
 from pydantic import BaseModel
 
 from services.operations.contract import Operation, Tools
+from services.operations.reconfigure_tap import ReconfigureTap
 from services.operations.renew_certificate import RenewCertificate
 from services.operations.rotate_e2e_key import RotateE2EKey
 
-_ALL: Final[tuple[Operation, ...]] = (RotateE2EKey(), RenewCertificate())
+_ALL: Final[tuple[Operation, ...]] = (RotateE2EKey(), RenewCertificate(), ReconfigureTap())
 
 OPERATIONS: Final[Mapping[str, Operation]] = {operation.name: operation for operation in _ALL}
 """Every verb that a playbook or a person may ask for."""

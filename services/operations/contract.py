@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol, cast
 
 from pydantic import BaseModel
 
-from schemas.errors import Busy, Refused, TryAgain, UpstreamError
+from schemas.errors import Busy, ConfigurationError, Refused, TryAgain, UpstreamError
 from schemas.jobs import Again, Job, Outcome, Parked, ParkedBecause
 from services.clients.ublox import Ublox
+from services.operations.tap_access import TapAccess
 
 BUSY_PAUSE = timedelta(hours=1)
 """An upstream that works on an earlier change is asked again after hours, not seconds: it waits for a heartbeat."""
@@ -18,11 +19,26 @@ Note = Callable[[Sequence[tuple[Job, Mapping[str, Any]]]], set[int]]
 """Commits each job's progress before an act; gives the ids of the jobs that are still ours to act on."""
 
 
+class _NotServed:
+    """Stands for an outside system that a worker does not serve; whoever reaches for it is told so."""
+
+    def __init__(self, system: str) -> None:
+        self._system = system
+
+    def __getattr__(self, name: str) -> Any:
+        raise ConfigurationError(f"this worker has no settings for the outside system {self._system}")
+
+
+NO_UBLOX: Final = cast("Ublox", _NotServed("ublox"))
+NO_TAPS: Final = cast("TapAccess", _NotServed("tap"))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tools:
-    """What an operation works with. It never sees the ledger."""
+    """What an operation works with. It never sees the ledger. A worker has the outside systems of its queues."""
 
-    ublox: Ublox
+    ublox: Ublox = NO_UBLOX
+    taps: TapAccess = NO_TAPS
     note: Note
     clock: Callable[[], datetime]
     renewal_look_every: timedelta

@@ -19,6 +19,7 @@ Operations = Mapping[str, type[BaseModel]]
 RawRule = Mapping[str, Any]
 Found = tuple[Path, str]
 
+_TAP_VERBS: Final = "tap."
 _EFFECTS: Final = ("do", "alert", "confirm")
 
 
@@ -105,6 +106,15 @@ def _loops(rule: RawRule, _: Operations) -> Iterator[Found]:
                 yield ("do", position, "operation"), f"{operation} on {event} is a loop: {reason}"
 
 
+def _targets(rule: RawRule, operations: Operations) -> Iterator[Found]:
+    on_taps = rule.get("targets") == "site.taps"
+    for position, step in _steps(rule):
+        operation = step.get("operation")
+        if operation in operations and str(operation).startswith(_TAP_VERBS) != on_taps:
+            fitting = '"device"' if on_taps else '"site.taps"'
+            yield ("do", position, "operation"), f"{operation} needs targets = {fitting}"
+
+
 _CHECKS: Final[tuple[Callable[[RawRule, Operations], Iterator[Found]], ...]] = (
     _effect,  # a rule without effect, or with two, is a slip
     _unenforced,  # a limit that nobody keeps is worse than none
@@ -112,6 +122,7 @@ _CHECKS: Final[tuple[Callable[[RawRule, Operations], Iterator[Found]], ...]] = (
     _confirmed,  # a typing slip would confirm nothing for ever
     _event_needed,  # a schedule has no event to look at
     _device_needed,  # a root CA has no device to work on
+    _targets,  # a Tap has no certificate of u-blox, a u-blox device no Wi-Fi to configure
     _loops,  # a rule must not answer its own work
 )
 

@@ -13,6 +13,7 @@ import cel
 from pydantic import BaseModel
 
 from schemas.events import Notification
+from schemas.fleet import Fleet, SiteTaps
 from schemas.jobs import NewJob
 from schemas.playbook import Decision, PlaybookDocument, Rule, RuleView
 from services.playbook.checks import complete_parameters
@@ -35,6 +36,7 @@ class _LoadedRule:
     name: str
     condition: Condition | None
     wishes: tuple[_Wish, ...]
+    on_taps: bool
     alert: str | None
     confirm: str | None
 
@@ -88,8 +90,11 @@ class Playbook:
         warnings: what a person should know although it is no fault.
     """
 
-    def __init__(self, document: PlaybookDocument, operations: Mapping[str, type[BaseModel]]) -> None:
+    def __init__(
+        self, document: PlaybookDocument, operations: Mapping[str, type[BaseModel]], fleet: Fleet | None = None
+    ) -> None:
         self.document = document
+        self._fleet = fleet
         self.warnings = tuple(_warnings(document))
         by_type: defaultdict[str, list[_LoadedRule]] = defaultdict(list)
         for rule in document.rules:
@@ -107,7 +112,7 @@ class Playbook:
         draft = _Draft()
         for rule, held in reaction.examine(notification):
             if held is True:
-                _apply(rule, notification.device, draft)
+                _apply(rule, notification.device, draft, self._fleet)
             elif held is not False:
                 draft.notes.append(f"rule {rule.name}: {held}")
         return draft.decision()
@@ -125,10 +130,10 @@ def _load(rule: Rule, operations: Mapping[str, type[BaseModel]]) -> _LoadedRule:
         for step in rule.do or ()
     )
     condition = None if rule.when is None else compile_condition(rule.when)
-    return _LoadedRule(rule.name, condition, wishes, rule.alert, rule.confirm)
+    return _LoadedRule(rule.name, condition, wishes, rule.targets == "site.taps", rule.alert, rule.confirm)
 
 
-def _apply(rule: _LoadedRule, device: str | None, draft: _Draft) -> None:
+def _apply(rule: _LoadedRule, device: str | None, draft: _Draft, fleet: Fleet | None) -> None:
     if rule.alert is not None:
         draft.alerts.append(rule.alert)
         draft.said.append(f"rule {rule.name}: alert")
@@ -138,25 +143,37 @@ def _apply(rule: _LoadedRule, device: str | None, draft: _Draft) -> None:
         draft.confirms.append(rule.confirm)
         draft.said.append(f"rule {rule.name}: confirms {rule.confirm} on {device}")
     else:
-        for wish in rule.wishes:
-            _ask(rule.name, wish, device, draft)
+        for target in _taps(rule.name, device, draft, fleet) if rule.on_taps else (device,):
+            for wish in rule.wishes:
+                _ask(rule.name, wish, target, draft)
 
 
-def _ask(name: str, wish: _Wish, device: str, draft: _Draft) -> None:
+def _taps(name: str, device: str, draft: _Draft, fleet: Fleet | None) -> tuple[str, ...]:
+    """The Taps of the device's site. Who has no fleet file has no Taps, and need not be warned of it."""
+    if fleet is None:
+        draft.said.append(f"rule {name}: there is no fleet file, so no Taps")
+        return ()
+    found: SiteTaps = fleet.taps_of(device)
+    if found.why_none:
+        draft.notes.append(f"rule {name}: {found.why_none}")
+    return found.serials
+
+
+def _ask(name: str, wish: _Wish, target: str, draft: _Draft) -> None:
     for job in draft.jobs:
-        if job.operation == wish.operation and job.parameters == wish.parameters:
+        if (job.operation, job.target, job.parameters) == (wish.operation, target, wish.parameters):
             draft.notes.append(f"rule {name}: rule {job.rule} already asks for the same {wish.operation}")
             return
     draft.jobs.append(
         NewJob(
             operation=wish.operation,
-            target=device,
+            target=target,
             parameters=dict(wish.parameters),
             rule=name,
             unless_under_way=wish.unless_under_way,
         )
     )
-    draft.said.append(f"rule {name}: {wish.operation} on {device}")
+    draft.said.append(f"rule {name}: {wish.operation} on {target}")
 
 
 def _view(rule: Rule, held: bool | str | None) -> RuleView:  # noqa: FBT001 - the answer of an examination

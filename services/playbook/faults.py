@@ -41,18 +41,25 @@ class Fault:
     text: str
 
 
-def shape_faults(error: ValidationError, *, at: Path = (), model: type[BaseModel] | None = None) -> Iterator[Fault]:
+def shape_faults(
+    error: ValidationError,
+    *,
+    at: Path = (),
+    model: type[BaseModel] | None = None,
+    tables: Mapping[tuple[str, ...], type[BaseModel]] = _TABLES,
+) -> Iterator[Fault]:
     """Put pydantic's findings into words.
 
     Args:
         error: what pydantic found.
         at: the path of the table that was validated.
-        model: the table's model where it is not one of a playbook's own.
+        model: the table's model where it is not one of `tables`.
+        tables: the models of a document's tables by their keys.
     """
     for found in error.errors(include_url=False, include_context=False):
         loc = found["loc"]
         *outer, key = _names((*at, *loc)) or ("",)
-        field = _Field(key, model or _TABLES.get(tuple(outer)))
+        field = _Field(key, model or tables.get(tuple(outer)))
         yield Fault((*at, *loc), _in_words(found["type"], found["msg"], found["input"], field))
 
 

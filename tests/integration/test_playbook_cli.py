@@ -8,6 +8,7 @@ from typer.testing import CliRunner, Result
 from services.cli.playbook import LARGEST_EVENT, app
 from services.playbook import default_text
 from services.playbook.loader import LARGEST
+from tests.support.taps import SERIAL, write_fleet
 
 DEVICE = "135700008928c093"
 BOOTSTRAP = {
@@ -16,6 +17,7 @@ BOOTSTRAP = {
     "EventType": "DEVICE_BOOTSTRAP_EVENT",
     "Payload": {"IMEI": "862618583984360", "IsBlacklisted": False},
 }
+NO_FLEET = "rule configure-taps-of-new-device: there is no fleet file, so no Taps"
 FAULTY = (
     'version = 1\n[[rules]]\nname = "x"\non = { event = "NOPE" }\nalert = "a"\nbudget = { jobs = 1, per = "day" }\n'
 )
@@ -37,7 +39,7 @@ def written(folder: Path, content: str | bytes | dict[str, Any], name: str = "fi
 def test_check_says_ok_and_shows_the_rules(tmp_path: Path) -> None:
     result = run("check", written(tmp_path, default_text()))
     assert result.exit_code == 0
-    assert result.stdout.startswith("ok, 6 rules\n")
+    assert result.stdout.startswith("ok, 7 rules\n")
     for word in ("root-ca-expiring", "confirm", "event.text"):
         assert word in result.stdout
 
@@ -110,7 +112,7 @@ def test_test_shows_what_would_happen(tmp_path: Path) -> None:
         f'device       "{DEVICE}"',
         "match     rotate-key-of-new-device: its condition holds",
         "no match  blacklisted-device: its condition does not hold",
-        f"verdict  rule rotate-key-of-new-device: ublox.rotate_e2e_key on {DEVICE}",
+        f"verdict  rule rotate-key-of-new-device: ublox.rotate_e2e_key on {DEVICE}; {NO_FLEET}",
     ):
         assert line in result.stdout.splitlines()
     assert f'job      ublox.rotate_e2e_key on {DEVICE} with {{"type":"AUTOMATIC","days":7' in result.stdout
@@ -161,3 +163,15 @@ def test_test_refuses_what_is_no_event(tmp_path: Path, content: bytes, fault: st
     assert (result.exit_code, result.stdout) == (1, "")
     assert fault in result.stderr
     assert json.loads(run("test", "-", "--json", stdin=content).stdout)["ok"] is False
+
+
+def test_test_knows_the_taps_of_the_fleet_file(tmp_path: Path) -> None:
+    result = run("test", written(tmp_path, BOOTSTRAP), "--fleet", write_fleet(tmp_path))
+    assert result.exit_code == 0
+    assert f"job      tap.reconfigure on {SERIAL} with {{}} unless under way" in result.stdout.splitlines()
+
+
+def test_test_lists_the_faults_of_the_fleet_file(tmp_path: Path) -> None:
+    result = run("test", written(tmp_path, BOOTSTRAP), "--fleet", written(tmp_path, "version = 2", "fleet.toml"))
+    assert result.exit_code == 1
+    assert "line 1, version: expected 1, not 2" in result.stderr

@@ -27,6 +27,10 @@ class RenewCertificate(BaseModel):
     validity_days: int = Field(default=365, ge=30, le=3650)
 
 
+class ReconfigureTap(BaseModel):
+    """As the real operation has it."""
+
+
 class Drifting(BaseModel):
     """An operation without a default."""
 
@@ -36,6 +40,7 @@ class Drifting(BaseModel):
 OPERATIONS: Final[Mapping[str, type[BaseModel]]] = {
     "ublox.rotate_e2e_key": RotateE2EKey,
     "ublox.renew_certificate": RenewCertificate,
+    "tap.reconfigure": ReconfigureTap,
     "test.drift": Drifting,
 }
 

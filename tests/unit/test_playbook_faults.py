@@ -92,8 +92,9 @@ EXPECTED_FAULTS = [
         " payload, days_to_expiration, text"
     ),
     (
-        "line 10, rule 1 ('Bad Name'), step 1, operation: expected one of test.drift, ublox.renew_certificate,"
-        " ublox.rotate_e2e_key, not 'ublox.rotate_e2e' (did you mean 'ublox.rotate_e2e_key'?)"
+        "line 10, rule 1 ('Bad Name'), step 1, operation: expected one of tap.reconfigure,"
+        " test.drift, ublox.renew_certificate, ublox.rotate_e2e_key, not 'ublox.rotate_e2e'"
+        " (did you mean 'ublox.rotate_e2e_key'?)"
     ),
     "line 14, rule 1 ('Bad Name'), step 2, unless_under_way: expected true or false, not 'yes'",
     "line 16, rule 1 ('Bad Name'), step 2, with.type: expected 'AUTOMATIC' or 'CONTINUOUS', not 'SOMETIMES'",
@@ -117,10 +118,10 @@ EXPECTED_FAULTS = [
         "line 30, rule 3 (two), on.event: ROOTCA_EXPIRATION_EVENT names no device, so there is nothing to work on;"
         " expected alert"
     ),
-    "line 31, rule 3 (two), targets: expected 'device', not 'site'",
+    "line 31, rule 3 (two), targets: expected 'device' or 'site.taps', not 'site'",
     (
-        "line 36, rule 3 (two), confirm: expected one of test.drift, ublox.renew_certificate, ublox.rotate_e2e_key,"
-        " not 'nope'"
+        "line 36, rule 3 (two), confirm: expected one of tap.reconfigure, test.drift, ublox.renew_certificate,"
+        " ublox.rotate_e2e_key, not 'nope'"
     ),
     "line 38, rule 4, name: is missing; expected lower case letters, digits and hyphens, unique",
     "line 39, rule 4, on: expected a table, not 3",

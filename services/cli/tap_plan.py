@@ -1,0 +1,132 @@
+"""``keyturn tap plan`` and ``keyturn tap apply``: what a Tap would get, and giving it. Secrets are masked."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from schemas.errors import Busy, InputError, Refused, TryAgain, UpstreamError
+
+if TYPE_CHECKING:
+    from services.operations.tap_plan import Plan
+    from services.operations.tap_work import TapWork
+
+BACK_WITHIN: Final = 180.0
+"""Seconds in which a Tap should be back after a restart; no document names a figure."""
+
+REFUSED: Final = 1
+WRONG_INPUT: Final = 2
+TRY_AGAIN: Final = 3
+
+_LOOK_EVERY: Final = 1.0
+
+Which = Annotated[str, typer.Argument(metavar="SERIAL|ADDRESS", help="A Tap of the fleet file.")]
+FleetFile = Annotated[Path, typer.Option("--fleet", envvar="KEYTURN_FLEET_FILE", help="The fleet file.")]
+
+
+def plan(which: Which, *, fleet: FleetFile) -> None:
+    """Show what a Tap would get. Exit codes: 0 done, 1 refused, 2 wrong input, 3 try again later."""
+    console = Console(highlight=False)
+    with _told_in_a_sentence():
+        _show(console, _work(which, fleet).look())
+
+
+def apply(
+    which: Which,
+    *,
+    fleet: FleetFile,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Give a Tap its wanted configuration and look again. Exit codes: as of plan."""
+    console = Console(highlight=False)
+    with _told_in_a_sentence():
+        work = _work(which, fleet)
+        todo = work.look()
+        _show(console, todo)
+        if not todo.steps:
+            return
+        if not yes:
+            typer.confirm("Write this?", abort=True)
+        _carry_out(console, work, todo)
+
+
+def _work(which: str, fleet: Path) -> "TapWork":
+    from services.fleet import load_fleet
+    from services.fleet.access import FleetTaps
+    from services.operations.tap_work import TapWork
+
+    taps = FleetTaps(load_fleet(fleet))
+    return TapWork(taps.order(taps.find(which).serial), taps)
+
+
+def _show(console: Console, todo: "Plan") -> None:
+    if todo.refusals:
+        raise Refused("; ".join(todo.refusals), call="plan", sent=False)
+    if not todo.steps:
+        console.print("Nothing to do: the Tap is as wished.")
+        return
+    table = Table("setting", "now", "wished")
+    for step in todo.steps:
+        table.add_row(*(Text(cell, overflow="fold") for cell in (step.wish.label, step.before, step.after)))
+    console.print(table)
+    console.print(f"{len(todo.steps)} writes{', then a restart' if todo.restarts else ''}")
+
+
+def _carry_out(console: Console, work: "TapWork", todo: "Plan") -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("write")
+
+        def told(done: int, of: int, what: str) -> None:
+            progress.update(bar, completed=done, total=of, description=what)
+
+        work.write(todo, told)
+        work.prove(todo, told)
+        progress.update(bar, completed=0, total=1, description="version")
+        work.settle(todo)
+        progress.update(bar, completed=1)
+    if todo.restarts:
+        console.print("The Tap restarts …")
+        work.restart()
+    left = _look_again(work)
+    if left.steps:
+        _show(console, left)
+        raise TryAgain("the Tap has other values than were written: say apply again", call="look again")
+    console.print(f"Done and looked again: the Tap has version {work.target.version}.")
+
+
+def _look_again(work: "TapWork") -> "Plan":
+    deadline = time.monotonic() + BACK_WITHIN
+    while True:
+        try:
+            return work.look()
+        except TryAgain:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_LOOK_EVERY)
+
+
+@contextmanager
+def _told_in_a_sentence() -> Iterator[None]:
+    """What we foresaw is told in words, and ends the command with the code that says what to do next."""
+    from services.clients.tap.faults import told_as_upstream
+
+    try:
+        with told_as_upstream("tap"):
+            yield
+    except InputError as error:
+        faults, code = error.faults, WRONG_INPUT
+    except UpstreamError as error:
+        faults, code = (str(error),), TRY_AGAIN if isinstance(error, TryAgain | Busy) else REFUSED
+    else:
+        return
+    for fault in faults:
+        typer.echo(fault, err=True)
+    raise typer.Exit(code)

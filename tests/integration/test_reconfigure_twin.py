@@ -1,0 +1,199 @@
+"""``tap.reconfigure`` and ``keyturn tap apply`` against the twin, over TCP, killed at every write in turn."""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from schemas.jobs import Again, Awaiting, Done, Job
+from services.cli.tap import app
+from services.clients.tap.wire import Bounds
+from services.fleet import load_fleet
+from services.fleet.access import FleetTaps
+from services.operations import Tools
+from services.operations.reconfigure_tap import ReconfigureTap
+from services.operations.tap_work import TapWork
+from tests.support.taps import FULL, SECRETS, SERIAL, write_fleet
+
+ROOT = Path(__file__).resolve().parents[2]
+BOUNDS = Bounds(connect=2, answer=2, quiet=0.03)
+
+
+@dataclass
+class Twin:
+    """The twin in a process of its own."""
+
+    address: str
+    relay: str
+    control: httpx.Client
+
+    def turn(self, **dials: Any) -> None:
+        """Turn dials."""
+        self.control.patch("/dials", json=dials).raise_for_status()
+
+    def stats(self) -> dict[str, Any]:
+        """What it has counted."""
+        document: dict[str, Any] = self.control.get("/stats").json()
+        return document
+
+    def reset(self) -> None:
+        """Be as at the beginning."""
+        self.control.post("/reset").raise_for_status()
+        self.turn(reboot_seconds=0.05)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Twin]:
+    words = [sys.executable, "-m", "services.cli.sandbox", "tap", "--port", "0", "--iterations", "20", "--broker", "0"]
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    found = re.search(r"TCP (\S+) .* relay (\S+) .* dials (\S+)/dials", process.stdout.readline())
+    assert found
+    with httpx.Client(base_url=found[3], timeout=10, trust_env=False) as control:
+        yield Twin(f"tcp://{found[1]}", found[2], control)
+    process.terminate()
+    process.wait(10)
+    process.stdout.close()
+
+
+@pytest.fixture
+def twin(running: Twin) -> Twin:
+    running.reset()
+    return running
+
+
+def finish(fleet: Path, *, most: int = 12) -> Done:
+    """Attempts, as a worker makes them, until the end."""
+    taps = FleetTaps(load_fleet(fleet), bounds=BOUNDS)
+    progress: dict[str, Any] = {}
+
+    def note(noted: Any) -> set[int]:
+        progress.update(noted[0][1])
+        return {1}
+
+    now = datetime.now(UTC)
+    tools = Tools(
+        taps=taps,
+        note=note,
+        clock=lambda: datetime.now(UTC),
+        renewal_look_every=timedelta(1),
+        renewal_deadline=timedelta(1),
+    )
+    for attempt in range(1, most + 1):
+        job = Job(
+            id=1,
+            operation="tap.reconfigure",
+            target=SERIAL,
+            parameters={},
+            fence=1,
+            attempt=attempt,
+            claimed_at=now,
+            created_at=now,
+            progress=dict(progress),
+        )
+        outcome = ReconfigureTap().perform([job], tools)[1]
+        if isinstance(outcome, Done):
+            return outcome
+        assert isinstance(outcome, Again | Awaiting), outcome
+        progress = dict(outcome.progress) if outcome.progress is not None else progress
+        time.sleep(0.1)
+    raise AssertionError(f"not done after {most} attempts: {outcome}")
+
+
+def assert_ends_well(fleet: Path, twin: Twin) -> None:
+    taps = FleetTaps(load_fleet(fleet), bounds=BOUNDS)
+    plan = TapWork(taps.order(SERIAL), taps, wanted_first=True).look()
+    assert (plan.steps, plan.refusals) == ((), ())
+    logins = twin.stats()["logins"]
+    assert (logins.get("locked out", 0), logins.get("refused", 0) <= 2) == (0, True)
+
+
+def test_killed_at_any_write_the_tap_ends_as_wished(tmp_path: Path, twin: Twin) -> None:
+    fleet = write_fleet(tmp_path, address=twin.address)
+    finish(fleet)
+    writes = sum(write["took_effect"] for write in twin.stats()["writes"])
+    assert writes > 30
+    for number in range(1, writes + 1):
+        twin.reset()
+        twin.turn(reboot_at_write=number, reboot_before_write=bool(number % 2))
+        finish(fleet)
+        assert_ends_well(fleet, twin)
+
+
+def test_on_a_bad_line_the_tap_ends_as_wished(tmp_path: Path, twin: Twin) -> None:
+    fleet = write_fleet(tmp_path, address=twin.address)
+    twin.turn(drop_rate=0.01, split_rate=0.2, busy_rate=0.005, reboot_seconds=0.05, seed=7)
+    finish(fleet, most=40)
+    twin.turn(drop_rate=0, split_rate=0, busy_rate=0)
+    assert_ends_well(fleet, twin)
+
+
+def test_over_the_relay_the_tap_ends_as_wished(tmp_path: Path, twin: Twin) -> None:
+    same_broker = FULL[: FULL.index("[mqtt]")] + FULL[FULL.index("[time]") :]
+    (tmp_path / "relay-key").write_text("testnetkey")
+    relay = 'relay = { net_key = { file = "relay-key" } }'
+    fleet = write_fleet(tmp_path, configuration=same_broker, address=twin.relay, more=relay)
+    finish(fleet)
+    assert_ends_well(fleet, twin)
+
+
+def command(*words: str | Path) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+def test_plan_shows_a_masked_table_and_writes_nothing(tmp_path: Path, twin: Twin) -> None:
+    code, output = command("plan", twin.address, "--fleet", write_fleet(tmp_path, address=twin.address))
+    assert code == 0
+    for words in ("wifi.ssid", "keyturn-plant", "•••", "then a restart"):
+        assert words in output
+    assert not [secret for secret in SECRETS.values() if secret != "admin" and secret in output]
+    assert twin.stats()["writes"] == []
+
+
+def test_apply_writes_everything_and_looks_again(tmp_path: Path, twin: Twin) -> None:
+    fleet = write_fleet(tmp_path, address=twin.address)
+    code, output = command("apply", SERIAL, "--fleet", fleet, "--yes")
+    assert code == 0, output
+    assert "Done and looked again: the Tap has version 2.3.4." in output
+    assert not [secret for secret in SECRETS.values() if secret != "admin" and secret in output]
+    assert_ends_well(fleet, twin)
+    (tmp_path / "login").write_text(SECRETS["admin-password"])
+    assert command("apply", SERIAL, "--fleet", fleet) == (0, "Nothing to do: the Tap is as wished.\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "exit_code", "words"),
+    [
+        ("login", "not it", 1, "no password that we have opens the Tap as admin"),
+        ("tap.toml", FULL.replace('["wifi", "mqtt", "ble"]', '["ble"]'), 1, "it would be out of reach"),
+        ("wifi-key", "short", 2, "must have 8 to 63 characters"),
+        ("tap.toml", "nam = 1", 2, "line 1, nam: unknown key"),
+    ],
+)
+def test_what_cannot_be_is_told_in_words(
+    tmp_path: Path, twin: Twin, file: str, content: str, exit_code: int, words: str
+) -> None:
+    fleet = write_fleet(tmp_path, address=twin.address)
+    (tmp_path / file).write_text(content)
+    code, output = command("apply", SERIAL, "--fleet", fleet, "--yes")
+    assert code == exit_code
+    assert words in output
+    assert twin.stats()["writes"] == []
+
+
+def test_nobody_at_the_address_is_told_in_words(tmp_path: Path) -> None:
+    fleet = write_fleet(tmp_path, address="tcp://127.0.0.1:9")
+    code, output = command("plan", SERIAL, "--fleet", fleet)
+    assert code == 3
+    assert "no connection to tcp://127.0.0.1:9" in output
