@@ -17,7 +17,7 @@ def valkey_command(*, port: int, password: str, folder: Path) -> list[str]:
     config = folder / "valkey.conf"
     config.touch(mode=0o600)
     config.write_text(
-        f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {folder}\n"
+        f'bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir "{folder}"\n'
         'save ""\nappendonly no\nmaxmemory-policy noeviction\nlogfile ""\n'
     )
     return [str(get_binary_path()), str(config)]

@@ -5,6 +5,7 @@ A line is made in the formatter, not at the call: what cannot be rendered there 
 
 import json
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
@@ -100,6 +101,9 @@ def _with_facts(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:
     return {**facts, **event_dict, **facts}
 
 
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
 class _Line(structlog.stdlib.ProcessorFormatter):
     """Renders a record of structlog or of stdlib logging; it never raises."""
 
@@ -112,6 +116,7 @@ class _Line(structlog.stdlib.ProcessorFormatter):
                 self.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 self._redact,
+                self._printable,
                 renderer,
             ],
             foreign_pre_chain=[structlog.contextvars.merge_contextvars],
@@ -135,6 +140,14 @@ class _Line(structlog.stdlib.ProcessorFormatter):
     def _redact(self, _: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:
         cleaned = self._redactor.clean(event_dict)
         return cleaned if isinstance(cleaned, dict) else {"event": cleaned}
+
+    @staticmethod
+    def _printable(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:
+        """Show control characters as text: a stranger's path must not steer the terminal of whoever reads the log."""
+        return {
+            name: _CONTROL.sub(lambda found: repr(found[0])[1:-1], value) if isinstance(value, str) else value
+            for name, value in event_dict.items()
+        }
 
     def _lost(self, record: logging.LogRecord, error: Exception) -> str:
         template = self._redactor.text(record.msg) if isinstance(record.msg, str) else type(record.msg).__name__

@@ -52,8 +52,8 @@ _SHAPES: Final = (
     (re.compile(r"(://[^\s:/?#@]*:)[^\s/?#@]+(?=@)"), rf"\g<1>{MASK}"),
     # Authorization values
     (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), rf"\g<1> {MASK}"),
-    # JSON Web Tokens
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,4}"), MASK),
+    # JSON Web Tokens; a look behind and no \b, with which a text of dashes would take the square of its length
+    (re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,4}"), MASK),
     # PEM private keys, whole or cut off
     (
         re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:(?!-----).)*(?:-----END [A-Z ]{0,30}-----)?", re.DOTALL),

@@ -1,5 +1,6 @@
 """``python -m workers worker QUEUE…`` and ``… beat``: what `keyturn worker` and `keyturn beat` become."""
 
+import os
 import sys
 
 from infra.broker import QUEUES
@@ -12,6 +13,7 @@ from workers.app import run_beat, run_worker
 
 def main(words: list[str]) -> int:
     """Run the part that the words name; give the exit code."""
+    os.umask(0o077)  # as in services.cli.main
     try:
         settings = load_settings()
         configure_logs(settings)

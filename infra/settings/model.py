@@ -51,7 +51,10 @@ class Settings(BaseModel):
         SecretStr("redis://127.0.0.1:6379/0"),
         description="Broker and shared state: redis://, rediss:// or unix://. It may be wiped at any moment.",
     )
-    data_dir: Path = Field(Path("var"), description="Folder for what Keyturn keeps on this machine.")
+    data_dir: Path = Field(
+        Path("var"),
+        description="Folder for what Keyturn keeps on this machine: the ledger, too, unless DATABASE_URL is given.",
+    )
 
     host: str = Field("127.0.0.1", min_length=1, description="Address that the web process listens on.")
     port: int = Field(8080, ge=0, le=65_535, description="Port that the web process listens on; 0 takes a free one.")
@@ -203,5 +206,6 @@ def _described(name: str) -> str:
 
 
 def build(values: Mapping[str, str]) -> Settings:
-    """Make settings of raw texts; raises pydantic's ValidationError."""
-    return Settings.model_validate(dict(values))
+    """Make settings of raw texts; raises pydantic's ValidationError. The ledger lies in the data folder unless told."""
+    ledger = f"sqlite:///{values.get('data_dir', 'var')}/keyturn.db"
+    return Settings.model_validate({"database_url": ledger, **values})

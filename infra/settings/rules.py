@@ -49,10 +49,15 @@ def database_url(value: SecretStr) -> SecretStr:
     raise ValueError(_DATABASE)
 
 
+_UNVERIFIED: Final = re.compile(r"ssl_(cert_reqs=(cert_)?(none|optional)|check_hostname=(false|no|0))", re.IGNORECASE)
+
+
 def redis_url(value: SecretStr) -> SecretStr:
     """Give the URL when redis-py can use it."""
     url = value.get_secret_value().strip()
     parts = _split(url, _REDIS)
+    if _UNVERIFIED.search(parts.query):
+        raise ValueError("must not switch off the verification of TLS; name a CA with ssl_ca_certs instead")
     tcp = parts.scheme in {"redis", "rediss"} and parts.hostname and re.fullmatch(r"(/\d*)?", parts.path)
     if not tcp and not (parts.scheme == "unix" and len(parts.path) > 1):
         raise ValueError(_REDIS)

@@ -83,11 +83,12 @@ def _become(*words: str) -> None:
     """Workers know services, never the reverse: so this process becomes one instead of importing it."""
     house = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (house, os.environ.get("PYTHONPATH"))))
-    os.execve(sys.executable, [sys.executable, "-m", "workers", *words], {**os.environ, "PYTHONPATH": path})  # noqa: S606 - our own module
+    os.execve(sys.executable, [sys.executable, "-P", "-m", "workers", *words], {**os.environ, "PYTHONPATH": path})  # noqa: S606 - our own module
 
 
 def main() -> None:
     """Run the command; what we foresaw is told in a sentence, not as a traceback."""
+    os.umask(0o077)  # the ledger holds raw notices, the logs speak of them: they are their owner's alone
     try:
         app()
     except KeyturnError as error:

@@ -177,7 +177,7 @@ class House:
 
 
 def _keyturn(*words: str) -> list[str]:
-    return [sys.executable, "-m", "services.cli.main", *words]
+    return [sys.executable, "-P", "-m", "services.cli.main", *words]  # -P: no code from the folder we stand in
 
 
 def _own_token(path: Path) -> Path:

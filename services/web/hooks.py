@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import hmac
 import re
+import time
 import types
 from collections.abc import Callable, Generator, Iterable
 from datetime import datetime
@@ -30,6 +31,8 @@ RETRY_AFTER: Final = 5
 BODY_SECONDS: Final = 10.0
 """A body that is not complete by then is given up: a slow sender holds no connection for long."""
 
+_MURMUR_SECONDS: Final = 0.2
+_PATH_SHOWN: Final = 200
 _HOOK_NAME: Final = re.compile(r"(?:/([A-Za-z0-9._-]{1,64}))?")
 _CHECKED: Final = frozenset({b"content-length", b"content-type", b"content-encoding"})
 _JSON: Final = re.compile(rb"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
@@ -58,7 +61,7 @@ _TITLES: Final = {
     413: "The body is too large",
     415: "The body must be JSON",
     500: "Keyturn failed",
-    503: "Nothing was stored",
+    503: "Not stored in time",
 }
 
 
@@ -92,6 +95,8 @@ class Hooks:
         self._tokens = tokens
         self._body_limit = body_limit
         self._body_seconds = body_seconds
+        self._refused = 0
+        self._next_murmur = 0.0
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,11 +108,20 @@ class Hooks:
                 return  # the sender went away
             await _accepted(send, await self._accept(body, hook))
         except Refusal as refusal:
-            log.warning("delivery refused", status=refusal.status, detail=str(refusal), path=scope["path"])
+            self._murmur(refusal, scope["path"])
             await _problem(send, refusal)
         except Exception:
-            log.exception("delivery failed", path=scope["path"])
+            log.exception("delivery failed", path=scope["path"][:_PATH_SHOWN])
             await _problem(send, Refusal(500, "nothing was stored", headers=[_retry_after()]))
+
+    def _murmur(self, refusal: Refusal, path: str) -> None:
+        """Log refusals, but a few lines a second at the most: strangers must not fill the disk or take our time."""
+        self._refused += 1
+        now = time.monotonic()
+        if now >= self._next_murmur:
+            shown = {"status": refusal.status, "detail": str(refusal), "path": path[:_PATH_SHOWN]}
+            log.warning("delivery refused", **shown, since_last_line=self._refused)
+            self._refused, self._next_murmur = 0, now + _MURMUR_SECONDS
 
     def _admit(self, scope: Scope) -> str:
         """Check everything that the head of the request tells; give the name of the hook."""

@@ -140,7 +140,7 @@ def test_a_queue_that_is_not_there_is_told(tmp_path: Path) -> None:
     for queues in ("twonn", " , "):
         done = keyturn(tmp_path, "worker", "-Q", queues, KEYTURN_WEBHOOK_TOKENS=TOKEN)
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.startswith("queues are control, ublox; not ")
+        assert done.stderr.startswith("queues are control, ublox, tap; not ")
 
 
 def test_the_ledger_that_migrate_makes_is_a_plain_sqlite_file(tmp_path: Path) -> None:

@@ -251,3 +251,11 @@ def test_a_secret_is_not_shown_at_any_depth(case: tuple[str, Any]) -> None:
     for form in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]):
         assert form not in stream.getvalue()
         assert form not in str(line)
+
+
+def test_a_strangers_path_cannot_steer_the_terminal() -> None:
+    stream = io.StringIO()
+    configure_logs(settings(log_format="pretty"), stream=stream)
+    structlog.get_logger("test").warning("delivery refused", path="/webhooks/\x1b[2J\x9b")
+    assert "\x1b[2J" not in stream.getvalue()
+    assert "\\x1b[2J" in stream.getvalue()

@@ -105,3 +105,10 @@ def test_what_cannot_be_shown_costs_only_itself() -> None:
     assert isinstance(shown, dict)
     assert (shown["bad"], shown["good"]) == ("<Awkward>", 1)
     assert str(shown["big"]).startswith("0x")
+
+
+def test_a_text_of_dashes_and_token_starts_takes_no_longer_than_its_length() -> None:
+    """A search that takes the square of the length would keep this test for hours."""
+    redactor = Redactor([])
+    hostile = "-eyJ" * 100_000
+    assert redactor.text(hostile) == hostile
