@@ -22,9 +22,9 @@ from tests.bench.figures import GOALS, Rounds, by_name
 from tests.bench.keyturn import POSTGRES, SQLITE
 from tests.bench.processes import ROOT, WORKSHOP, DidNotRun
 from tests.bench.servers import fsync_microseconds, postgres, valkey
-from tests.bench.systems import BARE, BULLMQ, DELAY, Grounds, System
+from tests.bench.systems import BARE, BULLMQ, BULLMQ_SYNCED, DELAY, Grounds, System
 
-SYSTEMS: Final = (BARE, SQLITE, POSTGRES, DELAY, BULLMQ)
+SYSTEMS: Final = (BARE, SQLITE, POSTGRES, DELAY, BULLMQ, BULLMQ_SYNCED)
 STORIES: Final = ("flood", "latency", "growth")
 
 
@@ -68,7 +68,11 @@ def run(given: argparse.Namespace, systems: list[System], failures: list[str]) -
     rounds: list[list[accept.Sample]] = []
     figures: dict[str, float] = {}
     with ExitStack() as stack:
-        grounds = Grounds(stack.enter_context(valkey()), stack.enter_context(postgres()))
+        grounds = Grounds(
+            valkey=stack.enter_context(valkey()),
+            synced=stack.enter_context(valkey("always")),
+            postgres=stack.enter_context(postgres()),
+        )
         if "flood" in stories:
             rounds = accept.flood(systems, grounds, count=given.rounds, seconds=given.seconds, failures=failures)
             figures |= by_name(rounds)

@@ -74,11 +74,11 @@ def by_name(rounds: Rounds) -> dict[str, float]:
     figures: dict[str, float | None] = {
         f"handled_{name}vs_{peer}": ratio(rounds, system, peer, working=True, of=handled)
         for name, system in (("", "sqlite"), ("postgres_", "postgres"))
-        for peer in ("bullmq", "delay")
+        for peer in ("bullmq", "bullmq_synced", "delay")
     }
-    for system in ("sqlite", "postgres", "bullmq", "delay"):
+    for system in ("sqlite", "postgres", "bullmq", "bullmq_synced", "delay"):
         figures[f"accept_{system}_vs_bare"] = ratio(rounds, system, "bare", working=False, of=accepted)
-    for system in ("bare", "sqlite", "postgres", "bullmq", "delay"):
+    for system in ("bare", "sqlite", "postgres", "bullmq", "bullmq_synced", "delay"):
         alone, whole = (medians(rounds, system, working=working) for working in (False, True))
         figures[f"accept_{system}_per_second"] = alone.get("per_second")
         figures[f"accept_{system}_p50_ms"] = alone.get("p50_ms")

@@ -55,23 +55,23 @@ class Valkey:
 
 
 @contextmanager
-def valkey() -> Iterator[Valkey]:
-    """Run Valkey as queues are advised to have it: append-only file, fsync every second, no eviction."""
+def valkey(fsync: str = "everysec") -> Iterator[Valkey]:
+    """Run Valkey as queues are advised to have it: append-only file, fsync every second (or always), no eviction."""
     port = free_port()
-    folder = WORKSHOP / "valkey"
+    folder = WORKSHOP / f"valkey-{fsync}"
     folder.mkdir(parents=True, exist_ok=True)
     options = {
         "--port": str(port),
         "--bind": "127.0.0.1",
         "--dir": str(folder),
         "--appendonly": "yes",
-        "--appendfsync": "everysec",
+        "--appendfsync": fsync,
         "--save": "",
         "--maxmemory-policy": "noeviction",
         "--databases": "64",
     }
     command = [str(get_binary_path()), *(word for pair in options.items() for word in pair)]
-    with process(command, name="valkey") as child:
+    with process(command, name=f"valkey-{fsync}") as child:
         wait_until(Store(port, 0).answers, what="Valkey", child=child)
         yield Valkey(port)
 

@@ -23,6 +23,7 @@ class Grounds:
     """The servers that the systems stand on."""
 
     valkey: Valkey
+    synced: Valkey  # syncs before it answers, as our ledgers do
     postgres: Postgres
 
 
@@ -83,12 +84,10 @@ def peer_environment(store: Store, port: int) -> dict[str, str]:
 
 
 @contextmanager
-def peer(
-    name: str, grounds: Grounds, *, web: Callable[[int], list[str]], worker: list[str] | None
-) -> Iterator[Running]:
+def peer(name: str, redis: Valkey, *, web: Callable[[int], list[str]], worker: list[str] | None) -> Iterator[Running]:
     """Run a peer on an empty store: its server, and its worker when one is given."""
     port = free_port()
-    store = grounds.valkey.new_store()
+    store = redis.new_store()
     env: Mapping[str, str] = peer_environment(store, port)
     with ExitStack() as stack:
         if worker:
@@ -105,19 +104,29 @@ def delay(grounds: Grounds, *, working: bool) -> AbstractContextManager[Running]
     worker = [sys.executable, "-m", "celery", "-A", "tests.bench.peers.fastapi_delay:celery", "worker", *options]
     return peer(
         "delay",
-        grounds,
+        grounds.valkey,
         web=lambda port: uvicorn("tests.bench.peers.fastapi_delay:app", port),
         worker=worker if working else None,
     )
 
 
 def bullmq(grounds: Grounds, *, working: bool) -> AbstractContextManager[Running]:
+    """Fastify with a BullMQ queue, over the Redis that `delay` has."""
+    return fastify("bullmq", grounds.valkey, working=working)
+
+
+def bullmq_synced(grounds: Grounds, *, working: bool) -> AbstractContextManager[Running]:
+    """The same over a Redis that syncs before it answers: a 202 then promises what ours promises."""
+    return fastify("bullmq_synced", grounds.synced, working=working)
+
+
+def fastify(name: str, redis: Valkey, *, working: bool) -> AbstractContextManager[Running]:
     """Fastify with a BullMQ queue; a worker process with 64 jobs at a time."""
     folder = PEERS / "bullmq"
     node = install_node_modules(folder)
     return peer(
-        "bullmq",
-        grounds,
+        name,
+        redis,
         web=lambda _port: [node, str(folder / "server.mjs")],
         worker=[node, str(folder / "worker.mjs")] if working else None,
     )
@@ -140,3 +149,6 @@ def install_node_modules(folder: Path) -> str:
 BARE: Final = System("bare", "bare Starlette 202", None, bare)
 DELAY: Final = System("delay", "FastAPI + task.delay()", "Celery tasks run, counted by the worker", delay)
 BULLMQ: Final = System("bullmq", "Fastify + BullMQ", "BullMQ jobs run, counted by the worker", bullmq)
+BULLMQ_SYNCED: Final = System(
+    "bullmq_synced", "Fastify + BullMQ, synced", "as above, Redis with appendfsync always", bullmq_synced
+)
