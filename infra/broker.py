@@ -30,6 +30,9 @@ FLOOD_GAP: Final = 0.1
 FLOOD: Final = 50
 """So many ids in one gap are a flood."""
 
+EXPIRES: Final = 600
+"""Seconds after which a worker drops a message unread; far above what two machines' clocks may differ."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -69,7 +72,7 @@ def make_celery(redis_url: str, *, sweep_every: float) -> Celery:
         beat_scheduler="celery.beat:Scheduler",  # keeps no file that a kill could break: the ledger remembers
         beat_max_loop_interval=1,
         beat_schedule={
-            "sweep": {"task": SWEEP, "schedule": sweep_every, "options": {"expires": 10 * sweep_every}},
+            "sweep": {"task": SWEEP, "schedule": sweep_every, "options": {"expires": EXPIRES}},
         },
     )
     return app
@@ -137,7 +140,9 @@ class Doorbell:
 
     def _publish(self, task: str, ids: list[int]) -> bool:
         try:
-            self._celery.send_task(task, kwargs={"ids": ids}, queue=queue_of(task), retry=False, ignore_result=True)
+            self._celery.send_task(
+                task, kwargs={"ids": ids}, queue=queue_of(task), expires=EXPIRES, retry=False, ignore_result=True
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, the sweep rings again
             if self._healthy:
                 log.warning("the doorbell is silent; the sweep rings instead", error=type(error).__name__)

@@ -39,9 +39,6 @@ MOVES: Final[Mapping[State, frozenset[State]]] = {
 }
 """Every lawful move. The ledger refuses any other."""
 
-UNDER_WAY: Final = frozenset({State.HELD, State.DUE, State.RUNNING, State.AWAITING})
-"""States in which the work is neither finished nor waiting for a person."""
-
 
 class ParkedBecause(StrEnum):
     """Why a person is needed; the three are kept apart because each wants another person."""

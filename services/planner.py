@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-import sentry_sdk
 import structlog
 
 from infra.broker import PREFIX, Ring
@@ -62,8 +61,7 @@ class Planner:
             return self._ledger.planning.store(plans, self._clock())
         except LedgerUnavailable:
             raise
-        except Exception as error:
-            sentry_sdk.capture_exception(error)
+        except Exception:
             log.exception("plans could not be stored", events=len(plans), first=plans[0].event_id)
             if len(plans) == 1:
                 failed = Plan(event_id=plans[0].event_id, verdict="its plan could not be stored", fault=True)
@@ -81,7 +79,6 @@ class Planner:
             notification = read_notification(orjson.loads(event.body))
             return self._decide(event, notification)
         except Exception as error:
-            sentry_sdk.capture_exception(error)
             log.exception("an event could not be planned", event_id=event.id, receipt=event.receipt)
             return Plan(event_id=event.id, verdict=f"could not be planned: {type(error).__name__}", fault=True)
 
@@ -101,8 +98,8 @@ class Planner:
 
 
 def evidence_of(notification: Notification, receipt: str) -> dict[str, Any]:
-    """What an event tells that its jobs should know: which certificate it is about."""
-    evidence: dict[str, Any] = {"receipt": receipt}
+    """What an event tells that its jobs should know: what it is, and which certificate it is about."""
+    evidence: dict[str, Any] = {"receipt": receipt, "type": notification.event_type}
     if notification.event_type in {EventType.CERTIFICATE_EXPIRATION, EventType.CERTIFICATE_RENEWAL}:
         evidence["serial"] = notification.payload.get("CertificateSerialNumber")
         evidence["expires"] = notification.payload.get("ExpirationDate")

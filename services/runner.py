@@ -1,4 +1,4 @@
-"""Performs jobs: claim, operation, settle. The only writer of a job's status.
+"""Performs jobs: claim, operation, settle. While a job runs nobody else writes its state, unless its lease runs out.
 
 A doorbell may ring many times for the same work; what counts is what the ledger says is due. Bulk operations gather:
 one thread of a process collects a batch while the others are busy with theirs, so that ten thousand devices cost about
@@ -8,18 +8,18 @@ a hundred calls, and a lone device does not wait for company.
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-import sentry_sdk
 import structlog
 
 from infra.broker import PREFIX, Ring
 from infra.ledger import Ledger, Settlement
 from schemas.errors import LedgerUnavailable, UpstreamError
-from schemas.jobs import Again, Job, Outcome
+from schemas.jobs import Again, Job, Outcome, State
 from services.operations import OPERATIONS, Operation, Tools
 from services.operations.contract import outcome_of
 from services.settling import Patience, settlement_of
@@ -78,6 +78,8 @@ class Runner:
         self._clock = clock
         self._operations = operations
         self._gates: dict[str, _Gate] = defaultdict(_Gate)
+        self._in_hand: set[tuple[int, int]] = set()  # (id, fence): a job may come back while an old attempt hangs
+        self._guard = threading.Lock()
 
     def perform(self, name: str) -> int:
         """Claim and carry out one batch of due jobs of an operation; give how many there were."""
@@ -94,19 +96,32 @@ class Runner:
                 gate.claims.append((time.monotonic(), len(jobs)))
         finally:
             gate.turn.release()
-        if jobs and (gate.asked or len(jobs) == operation.batch or self._more_waits(operation)):
-            self._ring(PREFIX + name, [])
-        elif gate.asked:
-            return self.perform(name)
-        if jobs:
+        if not jobs:
+            return self.perform(name) if gate.asked else 0
+        with self._holding(jobs):
+            if gate.asked or len(jobs) == operation.batch or self._more_waits(operation):
+                self._ring(PREFIX + name, [])
             self._carry_out(operation, jobs)
         return len(jobs)
 
     def keep_leases(self) -> int:
-        """Renew the leases of what this process works on."""
+        """Renew the leases of what this process works on, and of nothing else that the ledger says it has."""
+        with self._guard:
+            ids = {job_id for job_id, _ in self._in_hand}
         return self._ledger.work.extend(
-            self._terms.worker, now=self._clock(), lease=self._terms.lease, longest=LONGEST_ATTEMPT
+            ids, worker=self._terms.worker, now=self._clock(), lease=self._terms.lease, longest=LONGEST_ATTEMPT
         )
+
+    @contextmanager
+    def _holding(self, jobs: Sequence[Job]) -> Iterator[None]:
+        claims = {(job.id, job.fence) for job in jobs}
+        with self._guard:
+            self._in_hand |= claims
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._in_hand -= claims
 
     def _claim(self, operation: Operation) -> list[Job]:
         return self._ledger.work.claim(
@@ -114,8 +129,11 @@ class Runner:
         )
 
     def _more_waits(self, operation: Operation) -> bool:
-        """Whether a claim that was not full left others behind: those of other parameters."""
-        return self._ledger.work.batch_size(operation.name, self._clock(), 1) > 0
+        """Whether a claim that was not full left others behind: those of other parameters. Yes, when in doubt."""
+        try:
+            return self._ledger.work.batch_size(operation.name, self._clock(), 1) > 0
+        except LedgerUnavailable:
+            return True
 
     def _wait_for_company(self, operation: Operation, gate: _Gate) -> None:
         """Wait while the batch would fill within the linger at the pace of the last half second."""
@@ -142,6 +160,7 @@ class Runner:
             for settlement in settlements:
                 ended[settlement.state.value] += 1
             log.info("jobs settled", **ended)
+            _report_parked(settlements)
 
     def _outcomes(self, operation: Operation, jobs: Sequence[Job]) -> dict[int, Outcome]:
         missing: Outcome
@@ -154,13 +173,17 @@ class Runner:
         except LedgerUnavailable as error:
             told, missing = {}, Again(reason=str(error), counts=False)
         except Exception as error:
-            sentry_sdk.capture_exception(error)
             log.exception("an operation failed")
             told, missing = {}, Again(reason=f"Keyturn failed: {type(error).__name__}", our_fault=True)
         return {job.id: told.get(job.id, missing) for job in jobs}
 
     def _settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
-        """Write the outcomes; a ledger that is away for a moment gets them when it is back, while the leases last."""
+        """Write the outcomes; a ledger that is away for a moment gets them when it is back.
+
+        Raises:
+            LedgerUnavailable: it stays away. The outcomes are lost: no lease is renewed any more, the sweep gives the
+                jobs back, and the next attempt looks at what this one did.
+        """
         for pause in (0.2, 1.0, 3.0, None):
             try:
                 self._ledger.work.settle(settlements, now)
@@ -170,6 +193,19 @@ class Runner:
                 time.sleep(pause)
             else:
                 return
+
+
+def _report_parked(settlements: Iterable[Settlement]) -> None:
+    for settlement in settlements:
+        if settlement.state is State.PARKED:
+            log.error(
+                "job parked",
+                job_id=settlement.job.id,
+                operation=settlement.job.operation,
+                target=settlement.job.target,
+                because=settlement.parked_because,
+                reason=settlement.reason,
+            )
 
 
 def _span(ids: Iterable[int]) -> str:

@@ -116,6 +116,7 @@ def make_runner(settings: Settings, ledger: Ledger, ring: Ring) -> Runner:
         clock=now,
         renewal_look_every=timedelta(seconds=settings.renewal_look_every),
         renewal_deadline=timedelta(seconds=settings.renewal_deadline),
+        doubt=timedelta(seconds=2 * settings.ublox_timeout + 15),
     )
     terms = Terms(
         worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",

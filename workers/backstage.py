@@ -62,7 +62,6 @@ class Backstage:
             ledger,
             ring=doorbell.ring,
             clock=now,
-            max_attempts=self._settings.max_attempts,
             retention=timedelta(days=self._settings.retention_days),
         )
 
@@ -76,6 +75,8 @@ class Backstage:
                 self.runner.keep_leases()
             except LedgerUnavailable as error:
                 log.warning("leases could not be renewed", error=str(error))
+            except Exception:
+                log.exception("leases could not be renewed")
 
     def stop(self) -> None:
         """Stop what runs behind the tasks."""

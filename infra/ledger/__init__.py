@@ -3,6 +3,7 @@
 from infra.ledger.engine import Database
 from infra.ledger.history import EventLine, History, WorkLine
 from infra.ledger.inbox import Arrival, Inbox, JobLine, Receipt, StoredEvent
+from infra.ledger.lost import Lost
 from infra.ledger.planning import Plan, Planned, Planning
 from infra.ledger.schema import check_schema, migrate
 from infra.ledger.upkeep import Health, Upkeep
@@ -16,6 +17,7 @@ __all__ = [
     "Inbox",
     "JobLine",
     "Ledger",
+    "Lost",
     "Plan",
     "Planned",
     "Planning",

@@ -37,6 +37,9 @@ _POSTGRES: Final = {
 
 _DEADLOCK: Final = "40P01"
 
+_PASSING: Final = ("08", "25006", "53", "57")
+"""SQLSTATE: no connection, a standby that only reads (a failover is under way), no room, stopped by an operator."""
+
 
 class WriteGate:
     """Lets one writer at a time into a SQLite file, across threads and processes, first come first served.
@@ -72,19 +75,15 @@ class Database:
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._gate: WriteGate | None = None
         if self.is_sqlite:
-            self.engine = self._sqlite(url, parsed.database)
+            self._prepare_folder(parsed.database)
+            self.engine = _sqlite(url, pool_size=8, max_overflow=56)
+            self._appender = _sqlite(url, pool_size=1)
+            event.listen(self.engine, "begin", _begin_sqlite)
         else:
-            self.engine = create_engine(
-                url,
-                pool_size=8,
-                max_overflow=8,
-                pool_timeout=10,
-                pool_pre_ping=True,
-                hide_parameters=True,
-                connect_args=_POSTGRES,
-            )
+            self.engine = _postgres(url, pool_size=8, max_overflow=8, pool_pre_ping=True)
+            self._appender = _postgres(url, pool_size=1, isolation_level="AUTOCOMMIT")
 
-    def _sqlite(self, url: str, database: str | None) -> Engine:
+    def _prepare_folder(self, database: str | None) -> None:
         if not database or database == ":memory:":
             raise ConfigurationError("DATABASE_URL must name a file, such as sqlite:///var/keyturn.db")
         path = Path(database)
@@ -93,16 +92,6 @@ class Database:
             self._gate = WriteGate(path.with_name(path.name + ".lock"))
         except OSError as error:
             raise ConfigurationError(f"DATABASE_URL: {path} cannot be written: {error.strerror}") from None
-        engine = create_engine(
-            url,
-            pool_size=8,
-            max_overflow=56,
-            hide_parameters=True,  # an error's text goes into logs, and the parameters hold what was delivered
-            connect_args={"check_same_thread": False},
-        )
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-        return engine
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -118,11 +107,30 @@ class Database:
         with _unavailable_when_broken(), gate, writer.begin() as connection:
             yield connection
 
+    @contextmanager
+    def appending(self) -> Iterator[Connection]:
+        """A connection on which each statement is a transaction of its own: one round trip, one wait for the GIL."""
+        gate = self._gate() if self._gate else nullcontext()
+        with _unavailable_when_broken(), gate, self._appender.connect() as connection:
+            yield connection
+
     def close(self) -> None:
         """Close every connection."""
+        self._appender.dispose()
         self.engine.dispose()
         if self._gate:
             self._gate.close()
+
+
+def _sqlite(url: str, **options: Any) -> Engine:
+    engine = create_engine(url, hide_parameters=True, connect_args={"check_same_thread": False}, **options)
+    event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _postgres(url: str, **options: Any) -> Engine:
+    """`hide_parameters`: an error's text goes into logs, and the parameters hold what was delivered."""
+    return create_engine(url, hide_parameters=True, pool_timeout=10, connect_args=_POSTGRES, **options)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -150,13 +158,16 @@ def _unavailable_when_broken() -> Iterator[None]:
 
 def _is_passing(error: DBAPIError) -> bool:
     """Trouble of the database, not of our statement: locked, full, away, deadlock."""
-    return type(error).__name__ == "OperationalError"
+    sqlstate = getattr(error.orig, "sqlstate", None) or ""
+    return type(error).__name__ == "OperationalError" or sqlstate.startswith(_PASSING)
 
 
-def is_deadlock(error: LedgerUnavailable) -> bool:
-    """Whether PostgreSQL has ended one of two transactions that waited for each other; the same again may succeed."""
+def may_succeed_at_once(error: LedgerUnavailable) -> bool:
+    """Whether the same again may succeed: a connection had died, or two transactions had waited for each other."""
     cause = error.__cause__
-    return isinstance(cause, DBAPIError) and getattr(cause.orig, "sqlstate", None) == _DEADLOCK
+    if not isinstance(cause, DBAPIError):
+        return False
+    return cause.connection_invalidated or getattr(cause.orig, "sqlstate", None) == _DEADLOCK
 
 
 def _first_line(error: DBAPIError) -> str:

@@ -140,7 +140,8 @@ class _Batch:
         self._open[lock_key].remove(rival)
 
     def _add(self, job: NewJob, parameters: str, plan: Plan) -> None:
-        self._rows.append(_new_row(job, parameters, plan, self._now))
+        reason = _reason_to_wait(self._open.get(job.lock_key, ()))
+        self._rows.append(_new_row(job, parameters, plan, self._now) | {"reason": reason})
         placeholder = _Open(
             id=-len(self._rows), operation=job.operation, parameters=parameters, state="due", tried=False
         )
@@ -218,6 +219,15 @@ def _hold(connection: Connection) -> str:
     return " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
 
 
+def _reason_to_wait(line: Sequence[_Open]) -> str:
+    """Why a new job stands where it stands, from the open jobs of its target, oldest first."""
+    before = [job.id for job in line if job.state in {"due", "running"}]
+    if not before:
+        return "waits for a worker"
+    front = f"job {before[-1]}" if before[-1] > 0 else "another job"  # one of the same batch has no number yet
+    return f"stands behind {front} of the same target"
+
+
 def _new_row(job: NewJob, parameters: str, plan: Plan, now: int) -> dict[str, object]:
     return {
         "operation": job.operation,
@@ -227,7 +237,6 @@ def _new_row(job: NewJob, parameters: str, plan: Plan, now: int) -> dict[str, ob
         "rule": job.rule,
         "event_id": plan.event_id,
         "state": "due",
-        "reason": "waits for a worker",
         "not_before": now,
         "fence": 0,
         "attempts": 0,

@@ -1,7 +1,8 @@
 """The ledger's tables and indexes, as SQLAlchemy Core data.
 
 Times are BIGINT microseconds since 1970 UTC: the same type, order and arithmetic on SQLite and PostgreSQL.
-Partial indexes cover open rows only, so that a claim costs the same beside ten thousand old jobs and beside millions.
+Partial indexes cover open rows, and those that wait for a person, so that a claim costs the same beside ten thousand
+old jobs and beside millions.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,7 @@ events = Table(
     Column("planned_at", BigInteger),
     Index("uq_events_receipt", "receipt", unique=True),
     Index("ix_events_new", "id", sqlite_where=text("state = 'new'"), postgresql_where=text("state = 'new'")),
+    Index("ix_events_fault", "id", sqlite_where=text("state = 'fault'"), postgresql_where=text("state = 'fault'")),
     sqlite_autoincrement=True,
 )
 
@@ -90,6 +92,7 @@ jobs = Table(
         sqlite_where=text("state = 'awaiting'"),
         postgresql_where=text("state = 'awaiting'"),
     ),
+    Index("ix_jobs_parked", "id", sqlite_where=text("state = 'parked'"), postgresql_where=text("state = 'parked'")),
     Index("ix_jobs_event", "event_id"),
     sqlite_autoincrement=True,
 )

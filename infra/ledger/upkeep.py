@@ -11,11 +11,18 @@ from infra.ledger.tables import from_us, to_us
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Health:
-    """How the ledger stands; a time is None where there is nothing of its kind."""
+    """How the ledger stands; a time is None where there is nothing of its kind.
+
+    Attributes:
+        parked_jobs: how many jobs wait for a person.
+        faulty_events: how many events Keyturn failed to plan.
+    """
 
     oldest_due: datetime | None
     oldest_unplanned: datetime | None
     last_sweep: datetime | None
+    parked_jobs: int
+    faulty_events: int
 
 
 class Upkeep:
@@ -39,7 +46,15 @@ class Upkeep:
                 text("SELECT received_at FROM events WHERE state = 'new' ORDER BY id LIMIT 1")
             ).scalar_one_or_none()
             sweep = connection.execute(text("SELECT at FROM notes WHERE name = 'last_sweep'")).scalar_one_or_none()
-        return Health(oldest_due=_moment(due), oldest_unplanned=_moment(unplanned), last_sweep=_moment(sweep))
+            parked = connection.execute(text("SELECT count(*) FROM jobs WHERE state = 'parked'")).scalar_one()
+            faulty = connection.execute(text("SELECT count(*) FROM events WHERE state = 'fault'")).scalar_one()
+        return Health(
+            oldest_due=_moment(due),
+            oldest_unplanned=_moment(unplanned),
+            last_sweep=_moment(sweep),
+            parked_jobs=parked,
+            faulty_events=faulty,
+        )
 
     def note(self, name: str, now: datetime) -> None:
         """Remember that something happened now."""
@@ -60,7 +75,8 @@ class Upkeep:
     def prune(self, now: datetime, *, keep: timedelta, limit: int = 1_000) -> int:
         """Delete finished jobs and settled events older than `keep`, oldest first, `limit` of each at most.
 
-        Work that is not finished stays whatever its age, and so does an event that such work came from.
+        Work that is not finished stays whatever its age, and so does an event that such work came from, or that could
+        not be planned.
         """
         bound = {"before": to_us(now - keep), "limit": limit}
         with self._database.writing() as connection:
@@ -83,7 +99,7 @@ _FORGET_JOB = (
 )
 
 _OLD_EVENTS = """
-    SELECT id FROM events e WHERE received_at < :before AND state <> 'new'
+    SELECT id FROM events e WHERE received_at < :before AND state NOT IN ('new', 'fault')
     AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.event_id = e.id)
     AND NOT EXISTS (SELECT 1 FROM event_jobs l WHERE l.event_id = e.id)
     ORDER BY id LIMIT :limit

@@ -1,15 +1,16 @@
 """Jobs: claimed by one winner, settled under their fence, given back when their worker is lost."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.exc import IntegrityError
 
 from infra.ledger.engine import Database
+from infra.ledger.lost import Lost, give_back
 from infra.ledger.planning import canonical
 from infra.ledger.tables import OPEN_STATES, from_us, storable, to_us
 from schemas.jobs import MOVES, Job, ParkedBecause, State
@@ -54,7 +55,13 @@ _ATTEMPT: Final = """
     FROM jobs WHERE id = :id AND fence = :fence AND state = 'running' %s
 """
 
-_LOST: Final = "SELECT id, attempts FROM jobs WHERE state = 'running' AND lease_until < :now ORDER BY id %s"
+_EXTEND: Final = text("""
+    UPDATE jobs SET lease_until = :until
+    WHERE id IN :ids AND state = 'running' AND worker = :worker AND claimed_at > :oldest
+""").bindparams(bindparam("ids", expanding=True))
+
+_AT_ONCE: Final = 500
+"""Ids of one statement."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +92,6 @@ class Work:
         self._database = database
         hold, hold_free = ("", "") if database.is_sqlite else ("FOR UPDATE", "FOR UPDATE SKIP LOCKED")
         self._claim = text(_CLAIM % hold_free)
-        self._lost = text(_LOST % hold_free)
         self._attempt = text(_ATTEMPT % hold)
 
     def batch_size(self, operation: str, now: datetime, limit: int) -> int:
@@ -131,24 +137,22 @@ class Work:
                 connection.execute(self._attempt, rows)
                 connection.execute(_SETTLE, rows)
 
-    def extend(self, worker: str, *, now: datetime, lease: timedelta, longest: timedelta) -> int:
-        """Renew the lease of everything that a living worker holds, but never past `longest` after the claim."""
-        statement = text(
-            "UPDATE jobs SET lease_until = :until WHERE state = 'running' AND worker = :worker AND claimed_at > :oldest"
-        )
+    def extend(self, ids: Collection[int], *, worker: str, now: datetime, lease: timedelta, longest: timedelta) -> int:
+        """Renew the leases of the jobs that a worker has in hand, but never past `longest` after the claim."""
+        if not ids:
+            return 0
+        known = sorted(ids)
         bound = {"until": to_us(now + lease), "worker": worker, "oldest": to_us(now - longest)}
         with self._database.writing() as connection:
-            return connection.execute(statement, bound).rowcount
+            return sum(
+                connection.execute(_EXTEND, {**bound, "ids": known[start : start + _AT_ONCE]}).rowcount
+                for start in range(0, len(known), _AT_ONCE)
+            )
 
-    def reclaim(self, now: datetime, *, max_attempts: int) -> int:
-        """Give back jobs whose lease ran out; park those that were lost `max_attempts` times."""
+    def reclaim(self, now: datetime, *, max_losses: int) -> list[Lost]:
+        """Give back jobs whose lease ran out; park those whose worker was lost `max_losses` times."""
         with self._database.writing() as connection:
-            lost = connection.execute(self._lost, {"now": to_us(now)}).all()
-            rows = [{"id": row.id, "now": to_us(now), **_lost(row.attempts, max_attempts)} for row in lost]
-            if rows:
-                connection.execute(_RECLAIM_ATTEMPT, rows)
-                connection.execute(_RECLAIM, rows)
-            return len(rows)
+            return give_back(connection, now, max_losses)
 
     def wake(self, now: datetime) -> int:
         """Make awaiting jobs due whose next look has come."""
@@ -173,19 +177,6 @@ class Work:
         return found
 
 
-_RECLAIM: Final = text("""
-    UPDATE jobs SET state = :state, reason = :reason, parked_because = :parked_because, not_before = :now,
-           worker = NULL, lease_until = NULL, updated_at = :now
-    WHERE id = :id AND state = 'running' AND lease_until < :now
-""")
-
-_RECLAIM_ATTEMPT: Final = text("""
-    INSERT INTO attempts (job_id, number, fence, worker, started_at, ended_at, outcome, upstream_status, reason)
-    SELECT id, attempts, fence, worker, claimed_at, :now, 'lost', NULL, :reason
-    FROM jobs WHERE id = :id AND state = 'running' AND lease_until < :now
-""")
-
-
 def _operations_due(connection: Connection) -> list[str]:
     """The distinct operations that have due jobs, by skipping through the index instead of reading all of it."""
     step = text("SELECT min(operation) FROM jobs WHERE state = 'due' AND operation > :after")
@@ -193,16 +184,6 @@ def _operations_due(connection: Connection) -> list[str]:
     while (name := connection.execute(step, {"after": found[-1] if found else ""}).scalar_one()) is not None:
         found.append(name)
     return found
-
-
-def _lost(attempts: int, max_attempts: int) -> dict[str, object]:
-    if attempts < max_attempts:
-        return {"state": State.DUE.value, "reason": "its worker was lost; waits for another", "parked_because": None}
-    return {
-        "state": State.PARKED.value,
-        "reason": f"its worker was lost {attempts} times; look at the worker's log, then retry it",
-        "parked_because": ParkedBecause.OUR_FAULT.value,
-    }
 
 
 def _job(row: Any, now: datetime) -> Job:

@@ -90,7 +90,9 @@ class Settings(BaseModel):
     )
     sweep_every: Seconds = Field(2.0, description="Seconds between two sweeps of the ledger.")
     lease: Seconds = Field(15.0, description="Seconds after which a silent worker loses its job; above two sweeps.")
-    max_attempts: int = Field(8, ge=1, le=1000, description="Attempts after which a job is parked.")
+    max_attempts: int = Field(
+        100, ge=1, le=1000, description="Attempts after which a job is parked; 100 take about half a day."
+    )
     retry_base: Seconds = Field(2.0, description="Seconds before the first repeat; each further wait is longer.")
     retry_cap: Seconds = Field(900.0, description="Longest wait between two attempts in seconds.")
     worker_threads: int = Field(128, ge=1, le=1024, description="Jobs that one worker process performs at a time.")

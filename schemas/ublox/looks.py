@@ -17,6 +17,9 @@ from schemas.ublox.requests import RotationPolicy, RotationType
 _SERIAL_DIGITS: Final = 64
 """RFC 5280 allows 40 hexadecimal digits; a few more do no harm."""
 
+_DAYS_UNLESS_TOLD: Final = 7
+"""What an automatic rotation without days means."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CertificateLook:
@@ -198,9 +201,12 @@ def _rotation(item: object) -> RotationPolicy | None:
 
 
 def _policy(group: object) -> RotationPolicy | None:
-    named = _text(group, "Type")
-    days = next((value for value in _found(group, "Days") if _is_whole(value)), None)
+    """Read a policy in the one form in which two of the same meaning are equal."""
     try:
-        return RotationPolicy(type=RotationType(named or ""), days=days)
+        kind = RotationType(_text(group, "Type") or "")
     except ValueError:
         return None
+    if kind is RotationType.CONTINUOUS:
+        return RotationPolicy(type=kind)
+    days = next((value for value in _found(group, "Days") if _is_whole(value)), _DAYS_UNLESS_TOLD)
+    return RotationPolicy(type=kind, days=days)

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from infra.ledger import EventLine, Ledger, WorkLine
+from services.operations.contract import UNVERIFIABLE
 
 MOST_LINES: Final = 20
 """Lines of one look; more are summed up, so that a flood does not drown the terminal."""
@@ -51,7 +52,8 @@ class Timeline:
                 self._shown[job.id] = now_shown
                 lines.append(_job_line(job))
             if job.state in _ENDED:
-                self.ended[job.id] = job.state
+                unverified = job.reason.startswith(UNVERIFIABLE)
+                self.ended[job.id] = "accepted" if unverified else job.state
         return lines
 
     def _floor(self) -> int:
@@ -70,7 +72,8 @@ def _event_line(event: EventLine) -> str:
 
 def _job_line(job: WorkLine) -> str:
     colour = _ENDED.get(job.state, "cyan")
-    state = "verified" if job.state == "succeeded" else job.state
+    succeeded = "accepted" if job.reason.startswith(UNVERIFIABLE) else "verified"
+    state = succeeded if job.state == "succeeded" else job.state
     return (
         f"{_clock(job.updated_at)}  job {job.id:<7} {escape(job.operation)} on {escape(job.target)}\n"
         f"{'':>21}[{colour}]{state}[/{colour}]: {escape(job.reason)}"

@@ -9,6 +9,13 @@ from schemas.errors import Busy, Refused, UpstreamError
 T = TypeVar("T")
 
 
+class Unsent(UpstreamError):
+    """We stopped before a call: its devices and those not yet sent wait for a later attempt; nobody failed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, call="", sent=False)
+
+
 @dataclass(slots=True)
 class Sent(Generic[T]):
     """What became of each device of a batch: an answer or an error.

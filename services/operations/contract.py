@@ -15,6 +15,9 @@ from services.operations.tap_access import TapAccess
 BUSY_PAUSE = timedelta(hours=1)
 """An upstream that works on an earlier change is asked again after hours, not seconds: it waits for a heartbeat."""
 
+UNVERIFIABLE: Final = "accepted, not verifiable"
+"""How the note of a `Done` begins where the outside system took the work, but shows nothing to look at afterwards."""
+
 Note = Callable[[Sequence[tuple[Job, Mapping[str, Any]]]], set[int]]
 """Commits each job's progress before an act; gives the ids of the jobs that are still ours to act on."""
 
@@ -35,7 +38,11 @@ NO_TAPS: Final = cast("TapAccess", _NotServed("tap"))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tools:
-    """What an operation works with. It never sees the ledger. A worker has the outside systems of its queues."""
+    """What an operation works with. It never sees the ledger. A worker has the outside systems of its queues.
+
+    Attributes:
+        doubt: how long u-blox may still work on a request whose answer did not come.
+    """
 
     ublox: Ublox = NO_UBLOX
     taps: TapAccess = NO_TAPS
@@ -43,6 +50,7 @@ class Tools:
     clock: Callable[[], datetime]
     renewal_look_every: timedelta
     renewal_deadline: timedelta
+    doubt: timedelta = timedelta(seconds=75)
 
 
 class Operation(Protocol):

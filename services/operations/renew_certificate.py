@@ -1,36 +1,47 @@
 """``ublox.renew_certificate``: the device gets a new certificate for its old key pair.
 
 Source: Security Services REST APIs 1.1.29, ``/ztp/devicecertificate/renew``. The answer 200 means accepted: the device
-acts at its next heartbeat. Every renewal is billed, so none is asked for twice by accident. What a job knows of its own
-request stands in its progress, committed before the call:
-
-    {}                    nothing was asked for
-    {"asked": "sending"}  a request may have gone out, its answer is not known; `serial` is the one before it
-    {"asked": "taken"}    u-blox took it; `rounds` says how often, `since` the last time
+acts at its next heartbeat. Every renewal is billed, so none is asked for twice by accident: what a job knows of its own
+request stands in its progress (`renewal_progress`), committed before each call and only while the job is ours.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import Any, ClassVar, Final
+from datetime import timedelta
+from typing import ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.errors import UpstreamError
-from schemas.events import parse_timestamp
-from schemas.jobs import Again, Awaiting, Done, Job, Outcome, Parked, ParkedBecause
+from schemas.errors import Busy, LedgerUnavailable, UpstreamError
+from schemas.events import EventType, parse_timestamp
+from schemas.jobs import Again, Done, Job, Outcome, Parked, ParkedBecause
 from schemas.ublox import BATCH, CertificateLook, Detail, DeviceLook, read_serial
-from services.operations.bulk import in_halves
+from services.operations.bulk import Unsent, in_halves
 from services.operations.contract import Tools, outcome_of
+from services.operations.renewal_progress import (
+    deadline_of,
+    in_doubt,
+    look_failed,
+    sending,
+    still_waiting,
+    taken,
+    unknown,
+    waits,
+)
 
 ROUNDS: Final = 2
 """How often a renewal is asked for when the deadline passes without a new serial number."""
 
-_NOT_TAKEN: Final = frozenset({401, 403, 409, 429})
+LAST_CALL: Final = timedelta(minutes=8)
+"""An attempt older than this makes no further call: soon its lease ends, and another may have its jobs."""
+
+_NOT_TAKEN: Final = frozenset({401, 403, 404, 410, 429})
 """Answers after which it is certain that nothing was asked for; any other failure leaves a doubt."""
 
 _DETAILS = (Detail.CORE, Detail.PROVISIONING, Detail.ZTP)
+
+_Work = tuple[Job, CertificateLook]
 
 
 class RenewCertificateParameters(BaseModel):
@@ -53,10 +64,10 @@ class RenewCertificate:
         wanted = RenewCertificateParameters.model_validate(jobs[0].parameters)
         seen = in_halves([job.target for job in jobs], lambda uids: tools.ublox.look(uids, _DETAILS))
         outcomes: dict[int, Outcome] = {}
-        to_ask: dict[str, list[tuple[Job, CertificateLook]]] = defaultdict(list)
+        to_ask: dict[str, list[_Work]] = defaultdict(list)
         for job in jobs:
             if error := seen.errors.get(job.target):
-                outcomes[job.id] = outcome_of(error)
+                outcomes[job.id] = look_failed(job, error, tools)
                 continue
             verdict = _compared(job, seen.answers[job.target].get(job.target), tools)
             if isinstance(verdict, CertificateLook):
@@ -75,10 +86,20 @@ def _compared(job: Job, look: DeviceLook | None, tools: Tools) -> Outcome | Cert
     certificate, asked = look.certificate, job.progress.get("asked")
     if asked and certificate.serial != read_serial(job.progress["serial"]):
         return Done(note=f"looked again: {_told(certificate)}")
-    if asked == "taken":
+    if asked != "taken" and look.renewal_pending:
+        return taken(job, certificate, tools, "a renewal is under way")
+    if waits(job):
         return _not_yet(job, look, certificate, tools)
-    if look.renewal_pending or (asked and look.renewal_pending is None):
-        return _taken(job, certificate, tools, "a renewal is under way; waiting for the device's heartbeat")
+    return _nothing_shown(job, look, certificate, tools)
+
+
+def _nothing_shown(job: Job, look: DeviceLook, certificate: CertificateLook, tools: Tools) -> Outcome | CertificateLook:
+    """Nothing shows that a request arrived: perhaps none was sent."""
+    asked = job.progress.get("asked")
+    if doubt := in_doubt(job, tools):
+        return doubt
+    if asked and look.renewal_pending is None:
+        return unknown(job, certificate, tools)
     if not asked and _is_news_of_an_older_one(job, certificate):
         return Done(note=f"the notice is about an older certificate; {_told(certificate)}")
     return _may_ask(look, certificate)
@@ -94,81 +115,88 @@ def _may_ask(look: DeviceLook, certificate: CertificateLook) -> Outcome | Certif
 
 def _without_certificate(job: Job, look: DeviceLook | None, tools: Tools) -> Outcome:
     """An answer that tells no certificate: only the renewal event can prove the work then."""
-    named = read_serial(job.evidence.get("serial"))
+    named = read_serial(job.evidence.get("serial")) if _came_with(EventType.CERTIFICATE_RENEWAL, job) else None
     if job.progress.get("asked") and named is not None and named != read_serial(job.progress["serial"]):
         return Done(note=f"the renewal event names serial {named:x}; u-blox shows no certificate to look at")
-    if job.progress.get("asked") == "taken" and tools.clock() < _deadline(job, tools):
-        return _awaiting(job.progress, _deadline(job, tools), tools, "u-blox shows no certificate now; waiting")
+    if waits(job) and tools.clock() < deadline_of(job):
+        return still_waiting(job, tools, "u-blox shows no certificate now; waiting")
     what = "not about this device" if look is None else "shows no certificate to renew"
-    return Parked(reason=f"u-blox answers, but {what}", because=ParkedBecause.REFUSED)
+    return in_doubt(job, tools) or Parked(reason=f"u-blox answers, but {what}", because=ParkedBecause.REFUSED)
 
 
 def _not_yet(job: Job, look: DeviceLook, certificate: CertificateLook, tools: Tools) -> Outcome | CertificateLook:
-    deadline = _deadline(job, tools)
-    if tools.clock() < deadline:
-        return _awaiting(job.progress, deadline, tools, "waiting for the device's heartbeat")
+    if tools.clock() < deadline_of(job):
+        return still_waiting(job, tools)
     if job.progress["rounds"] >= ROUNDS:
         reason = f"{ROUNDS} deadlines passed, and the device still has {_told(certificate)}: does it still wake up?"
         return Parked(reason=reason, because=ParkedBecause.EXHAUSTED)
     if look.renewal_pending:  # asking again would change nothing but the bill
-        return _taken(job, certificate, tools, "the renewal still stands at u-blox; waiting once more for the device")
+        return taken(job, certificate, tools, "the renewal still stands at u-blox")
     return _may_ask(look, certificate)
 
 
-def _deadline(job: Job, tools: Tools) -> datetime:
-    return datetime.fromisoformat(job.progress["since"]) + tools.renewal_deadline
+def _ask(ca_name: str, group: Sequence[_Work], validity_days: int, tools: Tools) -> dict[int, Outcome]:
+    work = {job.target: (job, certificate) for job, certificate in group}
+    lost: set[str] = set()
 
+    def send(uids: Sequence[str]) -> None:
+        ours = _noted([work[uid] for uid in uids], tools)
+        lost.update(set(uids) - set(ours))
+        if ours:
+            tools.ublox.renew_certificates(ours, ca_name, validity_days)
 
-def _ask(
-    ca_name: str, group: Sequence[tuple[Job, CertificateLook]], validity_days: int, tools: Tools
-) -> dict[int, Outcome]:
-    noted = tools.note([(job, _sending(job, certificate)) for job, certificate in group])
-    ours = [(job, certificate) for job, certificate in group if job.id in noted]
-    uids = [job.target for job, _ in ours]
-    sent = in_halves(uids, lambda part: tools.ublox.renew_certificates(part, ca_name, validity_days))
+    sent = in_halves(list(work), send)
     return {
-        job.id: _asked(job, certificate, sent.errors.get(job.target), tools, went_out=job.target not in sent.unsent)
-        for job, certificate in ours
+        job.id: _asked(job, certificate, sent.errors.get(uid), tools, went_out=uid not in sent.unsent)
+        for uid, (job, certificate) in work.items()
+        if uid not in lost
     }
+
+
+def _noted(part: Sequence[_Work], tools: Tools) -> list[str]:
+    """Commit that these are about to be sent; give the devices whose jobs are still ours.
+
+    Raises:
+        Unsent: the ledger cannot be written, or the attempt has taken too long.
+    """
+    if tools.clock() - part[0][0].claimed_at > LAST_CALL:
+        raise Unsent(f"not sent: the attempt has lasted more than {LAST_CALL.seconds // 60} minutes")
+    try:
+        ours = tools.note([(job, sending(job, certificate, tools)) for job, certificate in part])
+    except LedgerUnavailable as error:
+        raise Unsent(f"not sent: {error}") from error
+    return [job.target for job, _ in part if job.id in ours]
 
 
 def _asked(
     job: Job, certificate: CertificateLook, error: UpstreamError | None, tools: Tools, *, went_out: bool
 ) -> Outcome:
     if error is None:
-        return _taken(job, certificate, tools, "u-blox took the renewal; waiting for the device's heartbeat")
+        return taken(job, certificate, tools, "u-blox took the renewal")
+    if isinstance(error, Unsent):
+        return Again(reason=str(error), counts=False, progress=job.progress)
     outcome = outcome_of(error)
     if not isinstance(outcome, Again):
         return outcome
-    in_doubt = went_out and error.sent and error.status not in _NOT_TAKEN
-    return replace(outcome, progress=_sending(job, certificate) if in_doubt else job.progress)
-
-
-def _sending(job: Job, certificate: CertificateLook) -> dict[str, Any]:
-    return {**job.progress, "asked": "sending", "serial": f"{certificate.serial:x}"}
-
-
-def _taken(job: Job, certificate: CertificateLook, tools: Tools, reason: str) -> Awaiting:
-    now = tools.clock()
-    rounds = int(job.progress.get("rounds", 0)) + 1
-    progress = {"asked": "taken", "serial": f"{certificate.serial:x}", "since": now.isoformat(), "rounds": rounds}
-    return _awaiting(progress, now + tools.renewal_deadline, tools, reason)
-
-
-def _awaiting(progress: Mapping[str, Any], deadline: datetime, tools: Tools, reason: str) -> Awaiting:
-    look_at = min(tools.clock() + tools.renewal_look_every, deadline)
-    return Awaiting(reason=f"{reason}, until {deadline:%d %b %Y %H:%M} UTC", look_at=look_at, progress=progress)
+    certain = isinstance(error, Busy) or error.status in _NOT_TAKEN or not (went_out and error.sent)
+    return replace(outcome, progress=job.progress if certain else sending(job, certificate, tools))
 
 
 def _is_news_of_an_older_one(job: Job, certificate: CertificateLook) -> bool:
     """A late notice: it names another serial number, and what the device has now lives longer than what it tells of."""
     named, expires = read_serial(job.evidence.get("serial")), job.evidence.get("expires")
-    if named is None or named == certificate.serial or certificate.expires_at is None or expires is None:
+    if not _came_with(EventType.CERTIFICATE_EXPIRATION, job) or named is None or named == certificate.serial:
+        return False
+    if certificate.expires_at is None or expires is None:
         return False
     try:
         return certificate.expires_at > parse_timestamp(expires)
     except ValueError:
         return False
+
+
+def _came_with(event_type: EventType, job: Job) -> bool:
+    return bool(job.evidence.get("type") == event_type)
 
 
 def _told(certificate: CertificateLook) -> str:

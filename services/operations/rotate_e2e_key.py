@@ -4,7 +4,7 @@ Source: Security Services REST APIs 1.1.29, ``/e2e/key/rotate``. The call sets a
 document shows no way to read the policy back, so where ``/device/info/get`` does not tell it, the outcome says so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from schemas.jobs import Again, Done, Job, Outcome, Parked, ParkedBecause
 from schemas.ublox import BATCH, Detail, DeviceLook, RotationPolicy, RotationType
 from services.operations.bulk import in_halves
-from services.operations.contract import Tools, outcome_of
+from services.operations.contract import UNVERIFIABLE, Tools, outcome_of
 
 _DETAILS = (Detail.CORE, Detail.PROVISIONING)
 
@@ -67,9 +67,12 @@ class RotateE2EKey:
                 outcomes[job.id] = outcome
             else:
                 to_ask.append(job)
-        return outcomes | (self._ask(to_ask, wanted.policy, tools) if to_ask else {})
+        had_it = {job.target for job in to_ask if seen.answers[job.target][job.target].rotation == wanted.policy}
+        return outcomes | (self._ask(to_ask, wanted.policy, had_it, tools) if to_ask else {})
 
-    def _ask(self, jobs: Sequence[Job], policy: RotationPolicy, tools: Tools) -> dict[int, Outcome]:
+    def _ask(
+        self, jobs: Sequence[Job], policy: RotationPolicy, had_it: Collection[str], tools: Tools
+    ) -> dict[int, Outcome]:
         asked = in_halves([job.target for job in jobs], lambda uids: tools.ublox.rotate_e2e_keys(uids, policy))
         looks = in_halves(list(asked.answers), lambda uids: tools.ublox.look(uids, _DETAILS))
         outcomes: dict[int, Outcome] = {}
@@ -78,7 +81,7 @@ class RotateE2EKey:
                 outcomes[job.id] = outcome_of(error)
             else:
                 look = looks.answers[job.target].get(job.target)
-                outcomes[job.id] = _verified(look, policy, asked.answers[job.target])
+                outcomes[job.id] = _verified(look, policy, asked.answers[job.target], had_it=job.target in had_it)
         return outcomes
 
 
@@ -93,13 +96,16 @@ def _compared(look: DeviceLook | None, wanted: RotateE2EKeyParameters) -> Outcom
     return None
 
 
-def _verified(look: DeviceLook | None, policy: RotationPolicy, answer: str) -> Outcome:
-    shown = look.rotation if look else None
-    if shown == policy:
-        return Done(note=f"looked again: {_told(policy)}")
-    if shown is None:
-        return Done(note=f"accepted, and the service shows no policy to look at; it said: {answer or 'nothing'}")
-    return Again(reason=f"asked for {_told(policy)}, but the device shows {_told(shown)}")
+def _verified(look: DeviceLook | None, policy: RotationPolicy, answer: str, *, had_it: bool) -> Outcome:
+    if look is None:
+        return Again(reason=f"asked for {_told(policy)}, but the second look does not show the device")
+    if look.rotation is None:
+        said = answer or "nothing"
+        return Done(note=f"{UNVERIFIABLE}: the service shows no policy to look at; it said: {said}")
+    if look.rotation != policy:
+        return Again(reason=f"asked for {_told(policy)}, but the device shows {_told(look.rotation)}")
+    said = "asked again; the policy shown is" if had_it else "looked again:"
+    return Done(note=f"{said} {_told(policy)}")
 
 
 def _told(policy: RotationPolicy) -> str:

@@ -43,6 +43,8 @@ class Health:
             "work": "moving" if moving else "standing still: no sweep; are beat and the control worker running?",
             "oldest_due_job_seconds": _age(now, health.oldest_due),
             "oldest_unplanned_event_seconds": _age(now, health.oldest_unplanned),
+            "parked_jobs": health.parked_jobs,
+            "faulty_events": health.faulty_events,
             "last_sweep": health.last_sweep.isoformat() if health.last_sweep else None,
             "last_sweep_seconds_ago": sweep_age,
         }

@@ -31,7 +31,7 @@ RETRY_AFTER: Final = 5
 BODY_SECONDS: Final = 10.0
 """A body that is not complete by then is given up: a slow sender holds no connection for long."""
 
-_MURMUR_SECONDS: Final = 0.2
+MURMUR_SECONDS: Final = 0.2
 _PATH_SHOWN: Final = 200
 _HOOK_NAME: Final = re.compile(r"(?:/([A-Za-z0-9._-]{1,64}))?")
 _CHECKED: Final = frozenset({b"content-length", b"content-type", b"content-encoding"})
@@ -121,7 +121,7 @@ class Hooks:
         if now >= self._next_murmur:
             shown = {"status": refusal.status, "detail": str(refusal), "path": path[:_PATH_SHOWN]}
             log.warning("delivery refused", **shown, since_last_line=self._refused)
-            self._refused, self._next_murmur = 0, now + _MURMUR_SECONDS
+            self._refused, self._next_murmur = 0, now + MURMUR_SECONDS
 
     def _admit(self, scope: Scope) -> str:
         """Check everything that the head of the request tells; give the name of the hook."""

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,22 @@ def test_a_message_carries_ids_and_nothing_else(redis_url: str, store: "redis.Re
     assert (arguments, named) == ([], {"ids": [3, 4]})
     assert not any(links.values())
     assert message["headers"]["task"] == PLAN
-    assert (message["headers"]["eta"], message["headers"]["expires"], message["headers"]["retries"]) == (None, None, 0)
+    assert (message["headers"]["eta"], message["headers"]["retries"]) == (None, 0)
+
+
+def test_a_message_that_nobody_takes_expires(redis_url: str, store: "redis.Redis") -> None:
+    with doorbell(redis_url) as bell:
+        bell.ring(PLAN, [1])
+        eventually(lambda: messages(store, CONTROL))
+    (message,) = messages(store, CONTROL)
+    left = datetime.fromisoformat(message["headers"]["expires"]) - datetime.now(UTC)
+    assert timedelta(seconds=590) < left <= timedelta(seconds=600)
+
+
+@pytest.mark.parametrize("sweep_every", [0.3, 2.0, 60.0])
+def test_a_sweep_outlives_the_difference_between_two_clocks(sweep_every: float) -> None:
+    with closing(make_celery("redis://127.0.0.1:1/0", sweep_every=sweep_every)) as celery:
+        assert celery.conf.beat_schedule["sweep"]["options"] == {"expires": 600}
 
 
 def test_every_system_has_its_own_queue(redis_url: str, store: "redis.Redis") -> None:

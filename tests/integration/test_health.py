@@ -8,10 +8,11 @@ from typing import Any
 import psycopg
 
 from infra.ledger import Plan
-from schemas.jobs import NewJob
+from schemas.jobs import NewJob, State
 from services.sweep import sweep
 from services.wiring import now
 from tests.fixtures.ublox import eventually
+from tests.support.ledger import OTHER, ask, claim, settle, take_in, wish
 from tests.support.site import Receiver, notification, serving
 
 FORGOTTEN = "standing still: no sweep; are beat and the control worker running?"
@@ -49,7 +50,7 @@ def ready(receiver: Receiver) -> Any:
 
 def swept(receiver: Receiver, *, ago: float = 0) -> None:
     clock: Callable[[], Any] = lambda: now() - timedelta(seconds=ago)  # noqa: E731 - the clock of one sweep
-    sweep(receiver.ledger, ring=lambda *_: None, clock=clock, max_attempts=8, retention=timedelta(days=90))
+    sweep(receiver.ledger, ring=lambda *_: None, clock=clock, retention=timedelta(days=90))
 
 
 def test_an_idle_site_that_nobody_sweeps_stands_still(database_url: str) -> None:
@@ -60,6 +61,8 @@ def test_an_idle_site_that_nobody_sweeps_stands_still(database_url: str) -> None
             "work": FORGOTTEN,
             "oldest_due_job_seconds": None,
             "oldest_unplanned_event_seconds": None,
+            "parked_jobs": 0,
+            "faulty_events": 0,
             "last_sweep": None,
             "last_sweep_seconds_ago": None,
         }
@@ -90,6 +93,18 @@ def test_the_ages_show_what_waits_and_for_how_long(database_url: str) -> None:
         page = ready(receiver)
         assert page["oldest_unplanned_event_seconds"] is None
         assert 60 <= page["oldest_due_job_seconds"] < 70
+
+
+def test_what_waits_for_a_person_is_counted(database_url: str) -> None:
+    with serving(database_url) as receiver:
+        ledger = receiver.ledger
+        ask(ledger, now(), wish(), wish(OTHER))
+        for job in claim(ledger, now()):
+            settle(ledger, now(), job, State.PARKED)
+        (faulty,) = take_in(ledger, now())
+        ledger.planning.store([Plan(event_id=faulty, verdict="could not be planned", fault=True)], now())
+        page = ready(receiver)
+        assert (page["parked_jobs"], page["faulty_events"]) == (2, 1)
 
 
 def test_a_site_whose_ledger_is_away_is_alive_but_not_ready_until_it_is_back(database_url: str) -> None:

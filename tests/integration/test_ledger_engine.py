@@ -14,7 +14,7 @@ from sqlalchemy import event, text
 from infra.ledger import Ledger, migrate
 from infra.ledger.engine import Database
 from schemas.errors import ConfigurationError, LedgerUnavailable
-from tests.conftest import Clock
+from tests.conftest import Clock, PostgresServer
 from tests.support.ledger import arrival, rows, take_in
 
 HOLD = """
@@ -79,7 +79,7 @@ def test_a_foreign_writer_makes_the_ledger_unavailable_within_its_bound(
         foreign.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
         with pytest.raises(LedgerUnavailable, match="database is locked"):
-            impatient.inbox.accept([arrival(clock())])
+            impatient.upkeep.note("last_sweep", clock())
         assert time.monotonic() - began < 2
         assert impatient.inbox.backlog(1) == 0  # reading goes on
         foreign.execute("ROLLBACK")
@@ -143,3 +143,30 @@ def test_a_statement_of_ours_that_is_wrong_is_no_passing_trouble(ledger: Ledger)
     with pytest.raises(Exception, match=r"(?i)null") as caught, ledger.database.writing() as connection:
         connection.execute(text("INSERT INTO notes (name) VALUES ('no time')"))
     assert not isinstance(caught.value, LedgerUnavailable)
+
+
+def test_a_standby_that_only_reads_is_passing_trouble(postgres: PostgresServer, clock: Clock) -> None:
+    """A failover leaves connections to a server that takes no writes."""
+    with closing(Ledger(postgres.new_database())) as ledger:
+        migrate(ledger.database)
+        event.listen(ledger.database.engine, "begin", only_read)
+        with pytest.raises(LedgerUnavailable, match="read-only transaction"):
+            ledger.upkeep.note("last_sweep", clock())
+
+
+def only_read(connection: Any) -> None:
+    connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+
+
+@pytest.mark.parametrize(
+    ("code", "passing"),
+    [("08006", True), ("53300", True), ("57P03", True), ("25006", True), ("25001", False), ("42P01", False)],
+)
+def test_what_passes_is_told_by_its_code(postgres: PostgresServer, code: str, *, passing: bool) -> None:
+    with (
+        closing(Database(postgres.new_database())) as database,
+        pytest.raises(Exception, match="odd") as caught,
+        database.writing() as connection,
+    ):
+        connection.exec_driver_sql(f"DO $$ BEGIN RAISE 'odd' USING ERRCODE = '{code}'; END $$")
+    assert isinstance(caught.value, LedgerUnavailable) is passing

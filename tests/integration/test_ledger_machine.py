@@ -23,7 +23,7 @@ from tests.support.ledger import LEASE, RENEW, ROTATE, claim, device, rows, sett
 TARGETS = st.sampled_from([device(number) for number in range(3)])
 OPERATIONS = st.sampled_from([ROTATE, RENEW])
 DAYS = st.sampled_from([1, 7])
-MAX_ATTEMPTS = 3
+MAX_LOSSES = 3
 
 
 class JobLives(RuleBasedStateMachine):
@@ -124,8 +124,9 @@ class JobLives(RuleBasedStateMachine):
 
     @rule(number=st.integers(1, 20))
     def a_worker_extends(self, number: int) -> None:
+        ids, longest = {job.id for job in self.held}, timedelta(minutes=2)
         with self.one_move():
-            self.ledger.work.extend(f"worker {number}", now=self.clock(), lease=LEASE, longest=timedelta(minutes=2))
+            self.ledger.work.extend(ids, worker=f"worker {number}", now=self.clock(), lease=LEASE, longest=longest)
 
     @rule(seconds=st.sampled_from([1, 9, 31, 100]))
     def time_passes(self, seconds: int) -> None:
@@ -134,7 +135,7 @@ class JobLives(RuleBasedStateMachine):
     @rule()
     def the_sweep_gives_back(self) -> None:
         with self.one_move():
-            self.ledger.work.reclaim(self.clock(), max_attempts=MAX_ATTEMPTS)
+            self.ledger.work.reclaim(self.clock(), max_losses=MAX_LOSSES)
 
     @rule()
     def the_sweep_wakes(self) -> None:

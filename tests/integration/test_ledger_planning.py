@@ -243,3 +243,33 @@ def test_a_hundred_devices_in_one_batch_are_a_hundred_jobs_in_order(ledger: Ledg
     assert [job.target for job in claim(ledger, clock())] == [device(number) for number in range(100)]
     assert all(json.loads(job_row(ledger, job)["progress"]) == {} for job in ids[:3])
     assert attempt_rows(ledger, ids[0]) == []
+
+
+def test_a_job_behind_another_of_its_target_says_so(ledger: Ledger, clock: Clock) -> None:
+    first, *_ = ask(ledger, clock(), wish(), wish(OTHER))
+    (second,) = ask(ledger, clock(), wish(operation=RENEW))
+    assert job_row(ledger, first)["reason"] == "waits for a worker"
+    assert job_row(ledger, second)["reason"] == f"stands behind job {first} of the same target"
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.DUE, State.AWAITING, State.PARKED, State.SUCCEEDED])
+def test_a_new_job_stands_behind_what_holds_it_back_and_nothing_else(
+    ledger: Ledger, clock: Clock, state: State
+) -> None:
+    (first,) = ask(ledger, clock(), wish())
+    job = claim_one(ledger, clock())
+    if state is not State.RUNNING:
+        settle(ledger, clock(), job, state, later=timedelta(hours=1))
+    (second,) = ask(ledger, clock(), wish(operation=RENEW))
+    behind = state in {State.RUNNING, State.DUE}
+    reason = f"stands behind job {first} of the same target" if behind else "waits for a worker"
+    assert job_row(ledger, second)["reason"] == reason
+
+
+def test_jobs_of_one_event_stand_behind_each_other(ledger: Ledger, clock: Clock) -> None:
+    (event,) = take_in(ledger, clock())
+    ledger.planning.store([Plan(event_id=event, verdict="v", jobs=[wish(), wish(operation=RENEW)])], clock())
+    assert [row["reason"] for row in rows(ledger, "SELECT reason FROM jobs ORDER BY id")] == [
+        "waits for a worker",
+        "stands behind another job of the same target",
+    ]

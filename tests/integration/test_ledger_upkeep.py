@@ -26,7 +26,9 @@ KEEP = timedelta(days=30)
 
 
 def test_an_empty_ledger_has_nothing_to_tell(ledger: Ledger, clock: Clock) -> None:
-    assert ledger.upkeep.health(clock()) == Health(oldest_due=None, oldest_unplanned=None, last_sweep=None)
+    assert ledger.upkeep.health(clock()) == Health(
+        oldest_due=None, oldest_unplanned=None, last_sweep=None, parked_jobs=0, faulty_events=0
+    )
 
 
 def test_health_tells_the_age_of_what_waits(ledger: Ledger, clock: Clock) -> None:
@@ -36,7 +38,21 @@ def test_health_tells_the_age_of_what_waits(ledger: Ledger, clock: Clock) -> Non
     take_in(ledger, unplanned, 2)
     swept = clock.forward(minutes=1)
     ledger.upkeep.note("last_sweep", swept)
-    assert ledger.upkeep.health(clock()) == Health(oldest_due=due, oldest_unplanned=unplanned, last_sweep=swept)
+    assert ledger.upkeep.health(clock()) == Health(
+        oldest_due=due, oldest_unplanned=unplanned, last_sweep=swept, parked_jobs=0, faulty_events=0
+    )
+
+
+def test_health_counts_what_waits_for_a_person(ledger: Ledger, clock: Clock) -> None:
+    ask(ledger, clock(), *[wish(device(number)) for number in range(3)])
+    parked, retried, _ = claim(ledger, clock())
+    settle(ledger, clock(), parked, State.PARKED)
+    settle(ledger, clock(), retried, State.DUE)
+    faulty, sound = take_in(ledger, clock(), 2)
+    plans = [Plan(event_id=faulty, verdict="v", fault=True), Plan(event_id=sound, verdict="v")]
+    ledger.planning.store(plans, clock())
+    health = ledger.upkeep.health(clock())
+    assert (health.parked_jobs, health.faulty_events) == (1, 1)
 
 
 def test_a_job_that_rests_does_not_count_as_waiting(ledger: Ledger, clock: Clock) -> None:
@@ -98,6 +114,13 @@ def test_events_that_led_to_nothing_are_deleted_but_not_those_that_wait(ledger: 
     ledger.inbox.accept([arrival(clock(), fault="not JSON")])
     assert ledger.upkeep.prune(clock.forward(days=31), keep=KEEP) == 2
     assert [row["id"] for row in rows(ledger, "SELECT id FROM events")] == [waiting]
+
+
+def test_an_event_that_could_not_be_planned_is_kept_until_somebody_looks(ledger: Ledger, clock: Clock) -> None:
+    (faulty,) = take_in(ledger, clock())
+    ledger.planning.store([Plan(event_id=faulty, verdict="could not be planned", fault=True)], clock())
+    assert ledger.upkeep.prune(clock.forward(days=3650), keep=KEEP) == 0
+    assert [row["id"] for row in rows(ledger, "SELECT id FROM events")] == [faulty]
 
 
 def test_a_number_that_was_deleted_is_never_given_again(ledger: Ledger, clock: Clock) -> None:

@@ -1,6 +1,6 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -24,6 +24,10 @@ from tests.support.ledger import (
     states,
     wish,
 )
+
+
+def extend(ledger: Ledger, now: datetime, ids: list[int], worker: str) -> int:
+    return ledger.work.extend(ids, worker=worker, now=now, lease=LEASE, longest=timedelta(minutes=10))
 
 
 def test_a_claimed_job_tells_the_operation_all_that_it_needs(ledger: Ledger, clock: Clock) -> None:
@@ -213,7 +217,7 @@ def test_looking_again_at_what_the_upstream_took_spends_no_retries(ledger: Ledge
 def test_a_worker_that_wakes_up_late_writes_nothing(ledger: Ledger, clock: Clock) -> None:
     (job_id,) = ask(ledger, clock(), wish())
     (late,) = claim(ledger, clock(), worker="late")
-    ledger.work.reclaim(clock.forward(minutes=1), max_attempts=8)
+    ledger.work.reclaim(clock.forward(minutes=1), max_losses=8)
     before = job_row(ledger, job_id), attempt_rows(ledger, job_id)
     assert ledger.work.note([(late, {"asked": "sending"})]) == set()
     settle(ledger, clock(), late, State.SUCCEEDED)
@@ -241,30 +245,47 @@ def test_a_living_worker_keeps_its_jobs(ledger: Ledger, clock: Clock) -> None:
     claim(ledger, clock(), worker="alive")
     for _ in range(5):
         clock.forward(seconds=20)
-        assert ledger.work.extend("alive", now=clock(), lease=LEASE, longest=timedelta(minutes=10)) == 1
-        assert ledger.work.reclaim(clock(), max_attempts=8) == 0
+        assert extend(ledger, clock(), [job_id], "alive") == 1
+        assert ledger.work.reclaim(clock(), max_losses=8) == []
     assert states(ledger, [job_id]) == ["running"]
 
 
 def test_a_worker_extends_what_is_its_own_only(ledger: Ledger, clock: Clock) -> None:
-    ask(ledger, clock(), wish())
+    jobs = ask(ledger, clock(), wish())
     claim(ledger, clock(), worker="one")
-    assert ledger.work.extend("two", now=clock(), lease=LEASE, longest=timedelta(minutes=10)) == 0
+    assert extend(ledger, clock(), jobs, "two") == 0
+
+
+def test_a_worker_extends_what_it_has_in_hand_only(ledger: Ledger, clock: Clock) -> None:
+    in_hand, dropped = ask(ledger, clock(), wish(), wish(OTHER))
+    claim(ledger, clock())
+    clock.forward(seconds=20)
+    assert (extend(ledger, clock(), [], "worker"), extend(ledger, clock(), [in_hand], "worker")) == (0, 1)
+    assert [job.id for job in ledger.work.reclaim(clock.forward(seconds=20), max_losses=8)] == [dropped]
+
+
+def test_a_worker_extends_more_than_one_statement_takes(ledger: Ledger, clock: Clock) -> None:
+    jobs = ask(ledger, clock(), *[wish(device(number)) for number in range(1_001)])
+    claim(ledger, clock(), limit=2_000)
+    assert extend(ledger, clock.forward(seconds=20), jobs, "worker") == 1_001
+    assert ledger.work.reclaim(clock.forward(seconds=20), max_losses=8) == []
 
 
 def test_a_thread_that_hangs_does_not_hold_its_job_for_ever(ledger: Ledger, clock: Clock) -> None:
-    ask(ledger, clock(), wish())
+    jobs = ask(ledger, clock(), wish())
     claim(ledger, clock(), worker="hangs")
     clock.forward(minutes=10)
-    assert ledger.work.extend("hangs", now=clock(), lease=LEASE, longest=timedelta(minutes=10)) == 0
-    assert ledger.work.reclaim(clock(), max_attempts=8) == 1
+    assert extend(ledger, clock(), jobs, "hangs") == 0
+    assert [job.id for job in ledger.work.reclaim(clock(), max_losses=8)] == jobs
 
 
 def test_a_lease_that_ran_out_gives_the_job_to_another(ledger: Ledger, clock: Clock) -> None:
     (job_id,) = ask(ledger, clock(), wish())
     claim(ledger, clock(), worker="dead")
-    assert ledger.work.reclaim(clock.forward(seconds=30), max_attempts=8) == 0
-    assert ledger.work.reclaim(clock.forward(seconds=1), max_attempts=8) == 1
+    assert ledger.work.reclaim(clock.forward(seconds=30), max_losses=8) == []
+    assert [(job.id, job.state) for job in ledger.work.reclaim(clock.forward(seconds=1), max_losses=8)] == [
+        (job_id, State.DUE)
+    ]
     assert job_row(ledger, job_id)["reason"] == "its worker was lost; waits for another"
     (lost,) = attempt_rows(ledger, job_id)
     assert (lost["outcome"], lost["worker"], lost["number"], lost["fence"]) == ("lost", "dead", 1, 1)
@@ -276,11 +297,21 @@ def test_a_job_that_loses_every_worker_is_parked_for_a_person(ledger: Ledger, cl
     (job_id,) = ask(ledger, clock(), wish())
     for _ in range(3):
         claim(ledger, clock())
-        ledger.work.reclaim(clock.forward(minutes=1), max_attempts=3)
+        ledger.work.reclaim(clock.forward(minutes=1), max_losses=3)
     row = job_row(ledger, job_id)
     assert (row["state"], row["parked_because"]) == ("parked", "our_fault")
     assert row["reason"] == "its worker was lost 3 times; look at the worker's log, then retry it"
     assert [attempt["outcome"] for attempt in attempt_rows(ledger, job_id)] == ["lost"] * 3
+
+
+def test_attempts_that_ended_are_no_losses(ledger: Ledger, clock: Clock) -> None:
+    """A day of an upstream's outage must not park a job whose worker is killed once."""
+    (job_id,) = ask(ledger, clock(), wish())
+    for _ in range(5):
+        settle(ledger, clock(), claim_one(ledger, clock()), State.DUE)
+    claim(ledger, clock())
+    ledger.work.reclaim(clock.forward(minutes=1), max_losses=2)
+    assert states(ledger, [job_id]) == ["due"]
 
 
 def test_sweeps_at_once_give_a_lost_job_back_once(ledger: Ledger, clock: Clock) -> None:
@@ -291,7 +322,7 @@ def test_sweeps_at_once_give_a_lost_job_back_once(ledger: Ledger, clock: Clock) 
 
     def sweep(_number: int) -> int:
         start.wait()
-        return ledger.work.reclaim(clock(), max_attempts=8)
+        return len(ledger.work.reclaim(clock(), max_losses=8))
 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(sweep, range(4))) == 40
@@ -307,7 +338,7 @@ def test_a_sweep_and_a_late_worker_at_once_leave_one_attempt(ledger: Ledger, clo
 
     def sweep() -> None:
         start.wait()
-        ledger.work.reclaim(clock(), max_attempts=8)
+        ledger.work.reclaim(clock(), max_losses=8)
 
     sweeper = threading.Thread(target=sweep)
     sweeper.start()

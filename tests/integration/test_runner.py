@@ -155,36 +155,6 @@ def test_a_ledger_that_is_away_for_a_moment_gets_the_outcomes_when_it_is_back(
     assert states(ledger, [job]) == ["succeeded"]
 
 
-def test_a_late_worker_changes_nothing(ledger: Ledger, clock: Clock, bell: Bell) -> None:
-    """Its lease ran out while the upstream thought about it, and another worker has the job now."""
-    (job,) = ask(ledger, clock(), wish())
-
-    def dawdle(jobs: Sequence[Job]) -> Mapping[int, Outcome]:
-        ledger.work.reclaim(clock.forward(minutes=1), max_attempts=8)
-        claim(ledger, clock(), worker="another")
-        return done(jobs)
-
-    make_runner(ledger, clock, Obedient(dawdle), bell).perform(ROTATE)
-    row = job_row(ledger, job)
-    assert (row["state"], row["worker"], row["fence"]) == ("running", "another", 2)
-    assert [attempt["outcome"] for attempt in attempt_rows(ledger, job)] == ["lost"]
-
-
-def test_a_worker_keeps_the_leases_of_what_it_works_on(ledger: Ledger, clock: Clock, bell: Bell) -> None:
-    kept: list[int] = []
-
-    def slow(jobs: Sequence[Job]) -> Mapping[int, Outcome]:
-        clock.forward(seconds=20)
-        kept.append(runner.keep_leases())
-        ledger.work.reclaim(clock.forward(seconds=20), max_attempts=8)
-        return done(jobs)
-
-    (job,) = ask(ledger, clock(), wish())
-    runner = make_runner(ledger, clock, Obedient(slow), bell)
-    runner.perform(ROTATE)
-    assert (kept, states(ledger, [job])) == ([1], ["succeeded"])
-
-
 def test_a_burst_is_claimed_in_full_batches_and_each_rings_for_the_next(
     ledger: Ledger, clock: Clock, bell: Bell
 ) -> None:
@@ -241,6 +211,27 @@ def test_an_operation_without_batches_takes_one_job_at_a_time(ledger: Ledger, cl
     assert [runner.perform(ROTATE) for _ in range(3)] == [1, 1, 0]
     assert operation.batches == [[DEVICE], [OTHER]]
     assert bell.tasks() == [RING, RING]
+
+
+def test_each_parked_job_is_an_error_of_its_own_in_the_log(ledger: Ledger, clock: Clock, bell: Bell) -> None:
+    parked, fine = ask(ledger, clock(), wish(), wish(OTHER))
+    ends: dict[int, Outcome] = {
+        parked: Parked(reason="it says no", because=ParkedBecause.REFUSED),
+        fine: Done(note="n"),
+    }
+    with capture_logs() as logs:
+        make_runner(ledger, clock, Obedient(lambda _: ends), bell).perform(ROTATE)
+    assert [log for log in logs if log["log_level"] == "error"] == [
+        {
+            "event": "job parked",
+            "job_id": parked,
+            "operation": ROTATE,
+            "target": DEVICE,
+            "because": "refused",
+            "reason": "it says no",
+            "log_level": "error",
+        }
+    ]
 
 
 def test_what_was_settled_is_logged_in_one_line(ledger: Ledger, clock: Clock, bell: Bell) -> None:

@@ -7,9 +7,23 @@ from infra.broker import PLAN, PREFIX
 from infra.ledger import Ledger, Plan
 from schemas.errors import LedgerUnavailable
 from schemas.jobs import State
-from services.sweep import sweep
+from services.sweep import MAX_LOSSES, RING_FOR, sweep
 from tests.conftest import Clock
-from tests.support.ledger import RENEW, ROTATE, ask, claim, claim_one, device, rows, settle, states, take_in, wish
+from tests.support.ledger import (
+    DEVICE,
+    OTHER,
+    RENEW,
+    ROTATE,
+    ask,
+    claim,
+    claim_one,
+    device,
+    rows,
+    settle,
+    states,
+    take_in,
+    wish,
+)
 from tests.support.works import Bell, take_away
 
 
@@ -19,7 +33,7 @@ def bell() -> Bell:
 
 
 def sweep_once(ledger: Ledger, clock: Clock, bell: Bell) -> None:
-    sweep(ledger, ring=bell, clock=clock, max_attempts=3, retention=timedelta(days=30))
+    sweep(ledger, ring=bell, clock=clock, retention=timedelta(days=30))
 
 
 def test_a_still_house_is_left_alone(ledger: Ledger, clock: Clock, bell: Bell) -> None:
@@ -43,10 +57,10 @@ def test_jobs_whose_time_has_come_ring_for_their_operation(ledger: Ledger, clock
 
 
 def test_a_message_names_a_bounded_number_of_jobs(ledger: Ledger, clock: Clock, bell: Bell) -> None:
-    ask(ledger, clock(), *[wish(device(number)) for number in range(501)])
+    ask(ledger, clock(), *[wish(device(number)) for number in range(RING_FOR + 1)])
     sweep_once(ledger, clock, bell)
     ((_, ids),) = bell.rung
-    assert len(ids) == 500
+    assert len(ids) == RING_FOR == 20
 
 
 def test_a_job_of_a_lost_worker_is_given_back_and_rung_for_in_the_same_sweep(
@@ -58,7 +72,29 @@ def test_a_job_of_a_lost_worker_is_given_back_and_rung_for_in_the_same_sweep(
     with capture_logs() as logs:
         sweep_once(ledger, clock, bell)
     assert bell.rung == [(PREFIX + ROTATE, [job])]
-    assert [(log["event"], log["jobs"]) for log in logs] == [("jobs of lost workers given back", 1)]
+    assert [(log["event"], log["jobs"]) for log in logs] == [("jobs lost their worker", 1)]
+
+
+def test_a_job_that_loses_every_worker_is_parked_with_an_error(ledger: Ledger, clock: Clock, bell: Bell) -> None:
+    job, _ = ask(ledger, clock(), wish(), wish(OTHER))
+    settle(ledger, clock(), claim(ledger, clock())[1], State.SUCCEEDED)
+    with capture_logs() as logs:
+        for _ in range(MAX_LOSSES):
+            assert states(ledger, [job]) != ["parked"]
+            clock.forward(minutes=1)
+            sweep_once(ledger, clock, bell)
+            claim(ledger, clock())
+    assert states(ledger, [job]) == ["parked"]
+    (error,) = (log for log in logs if log["log_level"] == "error")
+    assert error == {
+        "event": "job parked",
+        "job_id": job,
+        "operation": ROTATE,
+        "target": DEVICE,
+        "because": "our_fault",
+        "reason": "its worker was lost 8 times; look at the worker's log, then retry it",
+        "log_level": "error",
+    }
 
 
 def test_an_awaiting_job_is_woken_and_rung_for_in_the_same_sweep(ledger: Ledger, clock: Clock, bell: Bell) -> None:

@@ -1,7 +1,7 @@
 """A small u-blox in memory, and a desk at which an operation's jobs are run again and again as after a crash."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
@@ -13,6 +13,7 @@ from services.operations import Operation, Tools
 from tests.conftest import Clock
 
 EXPIRY: Final = datetime(2026, 6, 9, tzinfo=UTC)
+DOUBT: Final = timedelta(seconds=75)
 
 
 class Killed(Exception):
@@ -138,6 +139,7 @@ class Desk:
     Attributes:
         progress: what was noted or settled for each job.
         lost: jobs that another worker has taken meanwhile.
+        before_note: happens before each note; it may raise, or lose jobs.
     """
 
     def __init__(self, operation: Operation, fleet: Fleet, clock: Clock) -> None:
@@ -145,12 +147,14 @@ class Desk:
         self._clock = clock
         self.progress: dict[int, Mapping[str, Any]] = {}
         self.lost: set[int] = set()
+        self.before_note: Callable[[], object] = lambda: None
         self._tools = Tools(
             ublox=cast("Any", fleet),
             note=self._note,
             clock=clock,
             renewal_look_every=timedelta(hours=1),
             renewal_deadline=timedelta(days=14),
+            doubt=DOUBT,
         )
 
     def job(self, number: int, target: str, evidence: Mapping[str, Any] | None = None, **parameters: Any) -> Job:
@@ -169,7 +173,7 @@ class Desk:
 
     def run(self, *jobs: Job) -> dict[int, Outcome]:
         """One attempt of jobs, each with the progress that it has by now."""
-        known = [replace(job, progress=self.progress.get(job.id, {})) for job in jobs]
+        known = [replace(job, progress=self.progress.get(job.id, {}), claimed_at=self._clock()) for job in jobs]
         outcomes = dict(self._operation.perform(known, self._tools))
         for number, outcome in outcomes.items():
             if isinstance(outcome, Again | Awaiting) and outcome.progress is not None:
@@ -181,6 +185,7 @@ class Desk:
         return self.run(job)[job.id]
 
     def _note(self, noted: Sequence[tuple[Job, Mapping[str, Any]]]) -> set[int]:
+        self.before_note()
         ours = {job.id: known for job, known in noted if job.id not in self.lost}
         self.progress |= ours
         return set(ours)

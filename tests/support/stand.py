@@ -116,6 +116,7 @@ class Stand:
             "KEYTURN_UBLOX_API_SECRET": API_SECRET,
             "KEYTURN_RENEWAL_LOOK_EVERY": "3",
             "KEYTURN_RENEWAL_DEADLINE": "120",
+            "KEYTURN_UBLOX_TIMEOUT": "5",  # so that a call in doubt is settled soon
             **settings,
         }
 

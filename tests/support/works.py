@@ -80,6 +80,7 @@ def make_runner(ledger: Ledger, clock: Clock, operation: Obedient, bell: Bell, *
         clock=clock,
         renewal_look_every=timedelta(hours=1),
         renewal_deadline=timedelta(days=14),
+        doubt=timedelta(seconds=75),
     )
     patience = Patience(max_attempts=3, base=2.0, cap=60.0)
     terms = Terms(worker="worker", lease=LEASE, linger=linger, patience=patience)

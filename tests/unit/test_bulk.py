@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import Busy, OurFault, Refused, TryAgain, UpstreamError
-from services.operations.bulk import in_halves
+from services.operations.bulk import Unsent, in_halves
 from tests.support.ledger import device
 
 UIDS = [device(number) for number in range(100)]
@@ -96,6 +96,21 @@ def test_a_failure_does_not_take_back_what_was_answered_or_refused_before() -> N
     assert sent.errors[UIDS[2]] is failure
     assert sent.errors[UIDS[3]] is failure
     assert not sent.unsent
+
+
+def test_whoever_stops_before_a_call_keeps_what_was_answered_and_sends_no_more() -> None:
+    service = Service({UIDS[3]})
+
+    def careful(uids: Sequence[str]) -> str:
+        if service.taken:
+            raise Unsent("not sent: it is late")
+        return service(uids)
+
+    sent = in_halves(UIDS[:4], careful)
+    assert list(sent.answers) == UIDS[:2]
+    assert set(sent.errors) == set(UIDS[2:4])
+    assert not any(error.sent for error in sent.errors.values())
+    assert len(service.lists) == 2
 
 
 def test_one_device_whose_earlier_change_is_under_way_does_not_hold_the_others() -> None:

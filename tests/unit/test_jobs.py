@@ -1,6 +1,6 @@
 import pytest
 
-from schemas.jobs import MOVES, UNDER_WAY, NewJob, State
+from schemas.jobs import MOVES, NewJob, State
 
 LAWFUL = {
     ("held", "due"),
@@ -45,10 +45,6 @@ def test_every_state_can_be_reached_from_the_first(state: State) -> None:
 
 def test_only_a_claim_makes_a_job_run() -> None:
     assert {start for start, ends in MOVES.items() if State.RUNNING in ends} == {State.DUE}
-
-
-def test_work_under_way_is_neither_finished_nor_with_a_person() -> None:
-    assert set(State) - UNDER_WAY == {State.SUCCEEDED, State.PARKED, State.CANCELLED, State.SUPERSEDED}
 
 
 def test_a_job_belongs_to_the_system_that_its_operation_names() -> None:

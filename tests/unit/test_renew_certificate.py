@@ -4,15 +4,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from schemas.errors import Busy, OurFault, Refused, TryAgain, UpstreamError
+from schemas.errors import Busy, LedgerUnavailable, OurFault, Refused, TryAgain, UpstreamError
+from schemas.events import EventType
 from schemas.jobs import Again, Awaiting, Done, Outcome, Parked, ParkedBecause
 from services.operations.renew_certificate import RenewCertificate, RenewCertificateParameters
 from tests.conftest import Clock
-from tests.support.fleet import EXPIRY, Desk, Device, Fleet, Killed
+from tests.support.fleet import EXPIRY, Desk, Device, Fleet
 from tests.support.ledger import DEVICE, OTHER, device
 
-SILENCE = TryAgain("no whole answer", call="/ztp/devicecertificate/renew")
 HEARTBEAT = "waiting for the device's heartbeat"
+NOTICE = {"type": EventType.CERTIFICATE_EXPIRATION}
+RENEWED = {"type": EventType.CERTIFICATE_RENEWAL}
 
 
 def failure(status: int) -> UpstreamError:
@@ -66,6 +68,25 @@ def test_no_look_lies_beyond_the_deadline(desk: Desk, clock: Clock) -> None:
     outcome = desk.run_one(job)
     assert isinstance(outcome, Awaiting)
     assert outcome.look_at == deadline
+
+
+@pytest.mark.parametrize(
+    ("days_left", "until"),
+    [
+        (30, timedelta(days=14)),
+        (7, timedelta(days=6)),
+        (1, timedelta(hours=24)),
+        (-5, timedelta(hours=24)),
+        (None, timedelta(days=14)),
+    ],
+)
+def test_the_deadline_comes_a_day_before_the_certificate_ends(
+    desk: Desk, phone: Device, clock: Clock, days_left: int | None, until: timedelta
+) -> None:
+    phone.expires_at = None if days_left is None else clock() + timedelta(days=days_left)
+    outcome = desk.run_one(desk.job(1, DEVICE))
+    assert isinstance(outcome, Awaiting)
+    assert outcome.progress["deadline"] == (clock() + until).isoformat()
 
 
 def test_after_the_deadline_it_is_asked_once_more_and_then_parked(
@@ -128,101 +149,9 @@ def test_a_device_that_wakes_up_in_the_second_round_is_done(
     assert isinstance(desk.run_one(job), Done)
 
 
-@pytest.mark.parametrize("hidden", [[], ["pending"]])
-def test_a_worker_that_died_after_the_call_never_asks_twice(
-    fleet: Fleet, desk: Desk, phone: Device, hidden: list[str]
-) -> None:
-    fleet.hides.update(hidden)
-    fleet.fail("renew", Killed(), acts=True)
-    job = desk.job(1, DEVICE)
-    with pytest.raises(Killed):
-        desk.run(job)
-    assert waits(desk.run_one(job))
-    fleet.heartbeat(DEVICE)
-    assert isinstance(desk.run_one(job), Done)
-    assert phone.billed == 1
-
-
-def test_a_worker_that_died_before_the_call_asks_when_the_service_shows_that_nothing_waits(
-    fleet: Fleet, desk: Desk, phone: Device
-) -> None:
-    fleet.fail("renew", Killed())
-    job = desk.job(1, DEVICE)
-    with pytest.raises(Killed):
-        desk.run(job)
-    assert waits(desk.run_one(job))
-    assert phone.billed == 1
-
-
-def test_when_nobody_can_tell_whether_it_was_asked_the_deadline_decides(
-    fleet: Fleet, desk: Desk, phone: Device, clock: Clock
-) -> None:
-    fleet.hides.add("pending")
-    fleet.fail("renew", Killed())
-    job = desk.job(1, DEVICE)
-    with pytest.raises(Killed):
-        desk.run(job)
-    assert waits(desk.run_one(job))
-    assert phone.billed == 0
-    clock.forward(days=14)
-    assert waits(desk.run_one(job))
-    assert phone.billed == 1
-
-
-@pytest.mark.parametrize("status", [None, 500, 502, 503, 504, 418])
-def test_an_answer_that_leaves_a_doubt_is_not_followed_by_a_second_request(
-    fleet: Fleet, desk: Desk, phone: Device, status: int | None
-) -> None:
-    """A gateway may say 5xx for a request that the service took; the renewal that it hides is still billed."""
-    fleet.hides.add("pending")
-    fleet.fail("renew", SILENCE if status is None else failure(status), acts=True)
-    job = desk.job(1, DEVICE)
-    assert isinstance(desk.run_one(job), Again)
-    assert waits(desk.run_one(job))
-    assert phone.billed == 1
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        failure(429),
-        OurFault("answered 401", call="/x", status=401),
-        OurFault("answered 403", call="/x", status=403),
-        TryAgain("no connection", call="/x", sent=False),
-    ],
-)
-def test_an_answer_that_leaves_no_doubt_is_followed_by_another_request(
-    fleet: Fleet, desk: Desk, phone: Device, error: UpstreamError
-) -> None:
-    fleet.hides.add("pending")
-    fleet.fail("renew", error)
-    job = desk.job(1, DEVICE)
-    assert isinstance(desk.run_one(job), Again)
-    assert phone.billed == 0
-    assert waits(desk.run_one(job))
-    assert phone.billed == 1
-
-
-def test_a_failure_halfway_through_a_batch_leaves_no_doubt_about_those_not_yet_sent(
-    fleet: Fleet, desk: Desk, phone: Device
-) -> None:
-    """All four are refused together, the first half fails: the second half never left the house."""
-    fleet.hides.add("pending")
-    fleet.devices |= {device(2): Device(), device(4): Device()}
-    fleet.refuses[OTHER] = Refused("no subscription", call="/x", status=403)
-    fleet.fail("renew", failure(504))
-    targets = [DEVICE, device(2), OTHER, device(4)]
-    jobs = [desk.job(number, target) for number, target in enumerate(targets, start=1)]
-    outcomes = desk.run(*jobs)
-    assert [isinstance(outcomes[job.id], Again) for job in jobs] == [True] * 4
-    assert waits(desk.run_one(jobs[0]))
-    assert waits(desk.run_one(jobs[3]))
-    assert [phone.billed, fleet.devices[device(4)].billed] == [0, 1]
-
-
 def test_a_late_notice_about_an_older_certificate_renews_nothing(desk: Desk, phone: Device) -> None:
     phone.serial, phone.expires_at = 0xA1, EXPIRY + timedelta(days=365)
-    job = desk.job(1, DEVICE, {"serial": "0a0", "expires": "2026-06-09T00:00Z"})
+    job = desk.job(1, DEVICE, {**NOTICE, "serial": "0a0", "expires": "2026-06-09T00:00Z"})
     assert desk.run_one(job) == Done(note="the notice is about an older certificate; serial a1, expires 09 Jun 2027")
     assert phone.billed == 0
 
@@ -241,6 +170,14 @@ def test_a_late_notice_about_an_older_certificate_renews_nothing(desk: Desk, pho
     ],
 )
 def test_any_other_notice_renews(desk: Desk, phone: Device, evidence: dict[str, Any]) -> None:
+    assert waits(desk.run_one(desk.job(1, DEVICE, NOTICE | evidence)))
+    assert phone.billed == 1
+
+
+@pytest.mark.parametrize("event_type", [{}, {"type": EventType.CERTIFICATE_RENEWAL}])
+def test_only_an_expiration_notice_can_be_late(desk: Desk, phone: Device, event_type: dict[str, Any]) -> None:
+    phone.serial, phone.expires_at = 0xA1, EXPIRY + timedelta(days=365)
+    evidence = {**event_type, "serial": "a0", "expires": "2026-06-09T00:00Z"}
     assert waits(desk.run_one(desk.job(1, DEVICE, evidence)))
     assert phone.billed == 1
 
@@ -249,10 +186,19 @@ def test_a_service_that_shows_no_certificate_afterwards_is_proved_by_the_event(f
     desk.run(desk.job(1, DEVICE))
     fleet.hides.add("certificate")
     told = "the renewal event names serial a1; u-blox shows no certificate to look at"
-    assert desk.run_one(desk.job(1, DEVICE, {"serial": "A1"})) == Done(note=told)
+    assert desk.run_one(desk.job(1, DEVICE, {**RENEWED, "serial": "A1"})) == Done(note=told)
 
 
-@pytest.mark.parametrize("evidence", [{}, {"serial": "a0"}, {"serial": "not hex"}])
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        {},
+        {**RENEWED, "serial": "a0"},
+        {**RENEWED, "serial": "not hex"},
+        {**NOTICE, "serial": "9f"},  # the notice that caused the job may name another serial: it proves nothing
+        {"serial": "a1"},
+    ],
+)
 def test_an_event_that_names_no_new_serial_proves_nothing(fleet: Fleet, desk: Desk, evidence: dict[str, Any]) -> None:
     desk.run(desk.job(1, DEVICE))
     fleet.hides.add("certificate")
@@ -299,6 +245,50 @@ def test_a_job_that_another_worker_has_taken_is_not_sent(fleet: Fleet, desk: Des
     assert (phone.billed, fleet.devices[OTHER].billed) == (0, 1)
 
 
+def test_a_job_that_is_lost_between_two_calls_is_not_sent(fleet: Fleet, desk: Desk, phone: Device) -> None:
+    """All are refused together; before the halves are sent another worker takes one of them."""
+    fleet.devices |= {device(2): Device(), device(4): Device()}
+    fleet.refuses[OTHER] = Refused("no subscription", call="/x", status=403)
+
+    def lose_one_later() -> None:
+        desk.lost = {1} if desk.progress else set()
+
+    desk.before_note = lose_one_later
+    targets = [DEVICE, device(2), OTHER, device(4)]
+    outcomes = desk.run(*[desk.job(number, target) for number, target in enumerate(targets, start=1)])
+    assert {number: type(outcome) for number, outcome in outcomes.items()} == {2: Awaiting, 3: Parked, 4: Awaiting}
+    assert (phone.billed, fleet.devices[device(2)].billed) == (0, 1)
+
+
+def test_an_attempt_that_has_lasted_too_long_sends_no_more(fleet: Fleet, desk: Desk, clock: Clock) -> None:
+    fleet.hides.add("pending")
+    fleet.refuses[OTHER] = Refused("no subscription", call="/x", status=403)
+    desk.before_note = lambda: clock.forward(minutes=5)
+    jobs = [desk.job(1, DEVICE), desk.job(2, OTHER)]
+    outcomes = desk.run(*jobs)  # both in one call after five minutes, the first alone after ten
+    late = Again(reason="not sent: the attempt has lasted more than 8 minutes", counts=False, progress={})
+    assert (waits(outcomes[1]), outcomes[2]) == (True, late)
+    assert isinstance(desk.run_one(jobs[1]), Parked)
+
+
+def test_a_ledger_that_fails_between_two_cas_takes_nothing_back(fleet: Fleet, desk: Desk) -> None:
+    fleet.devices[OTHER].ca_name = "other.example"
+    fleet.hides.add("pending")
+    jobs = [desk.job(1, DEVICE), desk.job(2, OTHER)]
+
+    def fail_once_something_is_noted() -> None:
+        if desk.progress:
+            raise LedgerUnavailable("the disk is full")
+
+    desk.before_note = fail_once_something_is_noted
+    outcomes = desk.run(*jobs)
+    assert waits(outcomes[1])
+    assert outcomes[2] == Again(reason="not sent: the disk is full", counts=False, progress={})
+    desk.before_note = lambda: None
+    assert waits(desk.run_one(jobs[1]))
+    assert [known.billed for known in fleet.devices.values()] == [1, 1]
+
+
 def test_when_every_job_is_lost_nothing_is_sent(fleet: Fleet, desk: Desk) -> None:
     desk.lost = {1}
     assert desk.run(desk.job(1, DEVICE)) == {}
@@ -326,6 +316,23 @@ def test_when_the_look_fails_nothing_is_asked(fleet: Fleet, desk: Desk) -> None:
     outcomes = desk.run(desk.job(1, DEVICE), desk.job(2, OTHER))
     assert outcomes == dict.fromkeys((1, 2), Again(reason="answered 503", status=503))
     assert fleet.calls["renew"] == 0
+
+
+@pytest.mark.parametrize("error", [failure(503), OurFault("answered 404", call="/device/info/get", status=404)])
+def test_a_look_that_fails_after_the_renewal_was_taken_spends_no_attempt(
+    fleet: Fleet, desk: Desk, clock: Clock, error: UpstreamError
+) -> None:
+    job = desk.job(1, DEVICE)
+    desk.run(job)
+    for _ in range(20):  # also long after the deadline
+        clock.forward(days=1)
+        fleet.fail("look", error)
+        outcome = desk.run_one(job)
+        assert isinstance(outcome, Awaiting)
+        assert outcome.reason.startswith(f"the look failed: {error}; {HEARTBEAT}")
+        assert (outcome.look_at, outcome.status) == (clock() + timedelta(hours=1), error.status)
+    fleet.heartbeat(DEVICE)
+    assert isinstance(desk.run_one(job), Done)
 
 
 def test_a_hundred_devices_are_one_look_and_one_call(clock: Clock) -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -6,6 +7,7 @@ from pydantic import ValidationError
 from schemas.errors import OurFault, Refused, TryAgain, UpstreamError
 from schemas.jobs import Again, Done, Parked, ParkedBecause
 from schemas.ublox import RotationPolicy, RotationType
+from services.operations.contract import UNVERIFIABLE
 from services.operations.rotate_e2e_key import RotateE2EKey, RotateE2EKeyParameters
 from tests.conftest import Clock
 from tests.support.fleet import Desk, Device, Fleet
@@ -45,7 +47,8 @@ def test_a_device_that_has_the_policy_already_is_left_alone(fleet: Fleet, desk: 
 
 def test_whoever_says_so_is_asked_again_all_the_same(fleet: Fleet, desk: Desk) -> None:
     fleet.devices[DEVICE].rotation = WEEKLY
-    assert isinstance(desk.run_one(desk.job(1, DEVICE, even_if_set=True)), Done)
+    told = "asked again; the policy shown is AUTOMATIC every 7 days"
+    assert desk.run_one(desk.job(1, DEVICE, even_if_set=True)) == Done(note=told)
     assert fleet.devices[DEVICE].rotations == 1
 
 
@@ -57,8 +60,23 @@ def test_another_policy_is_replaced(fleet: Fleet, desk: Desk) -> None:
 
 def test_a_service_that_shows_no_policy_is_believed_and_the_note_says_so(fleet: Fleet, desk: Desk) -> None:
     fleet.hides.add("rotation")
-    said = "accepted, and the service shows no policy to look at; it said: The automatic rotation has been set."
+    said = f"{UNVERIFIABLE}: the service shows no policy to look at; it said: The automatic rotation has been set."
     assert desk.run_one(desk.job(1, DEVICE)) == Done(note=said)
+
+
+def test_a_device_that_the_second_look_does_not_show_is_not_a_success(
+    fleet: Fleet, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotate = fleet.rotate_e2e_keys
+
+    def then_lose_it(uids: Collection[str], policy: RotationPolicy) -> str:
+        said = rotate(uids, policy)
+        del fleet.devices[DEVICE]
+        return said
+
+    monkeypatch.setattr(fleet, "rotate_e2e_keys", then_lose_it)
+    expected = "asked for AUTOMATIC every 7 days, but the second look does not show the device"
+    assert desk.run_one(desk.job(1, DEVICE)) == Again(reason=expected)
 
 
 def test_an_accepted_policy_that_does_not_show_is_not_a_success(fleet: Fleet, desk: Desk) -> None:

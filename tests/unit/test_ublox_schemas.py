@@ -173,7 +173,10 @@ def test_a_renewal_is_pending_while_the_desired_properties_hold_an_action(
     ("policy", "read"),
     [
         ({"Type": "CONTINUOUS"}, RotationPolicy(type=RotationType.CONTINUOUS)),
-        ({"Type": "AUTOMATIC", "Days": True}, RotationPolicy(type=RotationType.AUTOMATIC)),
+        ({"Type": "CONTINUOUS", "Days": 7}, RotationPolicy(type=RotationType.CONTINUOUS)),
+        ({"Type": "AUTOMATIC", "Days": 3}, RotationPolicy(type=RotationType.AUTOMATIC, days=3)),
+        ({"Type": "AUTOMATIC"}, RotationPolicy(type=RotationType.AUTOMATIC, days=7)),
+        ({"Type": "AUTOMATIC", "Days": True}, RotationPolicy(type=RotationType.AUTOMATIC, days=7)),
         ({"Type": "WEEKLY"}, None),
         ({}, None),
     ],

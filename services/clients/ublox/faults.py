@@ -18,7 +18,7 @@ GUARDED: Final = frozenset({CertificateRenew.path})
 
 _UNDER_WAY: Final = re.compile(r"(?i)on[ -]?going|in[ -]?progress|under[ -]?way|pending|still (being|running|updating)")
 _ABOUT_ACCESS: Final = re.compile(r"(?i)auth|forbidden|permi|access|denied|credential|token|signature|expired")
-_GONE: Final = "the call is unknown there: check the base URL; the service may have been retired"
+_GONE: Final = "the call is unknown there: check the base URL, or the service has been retired"
 
 _Meaning = tuple[type[UpstreamError], str]
 
@@ -26,9 +26,9 @@ _MEANINGS: Final[Mapping[int, _Meaning]] = {
     HTTPStatus.BAD_REQUEST: (Refused, ""),
     HTTPStatus.UNAUTHORIZED: (OurFault, "after a fresh log-in: check the API key and what it may do"),
     HTTPStatus.FORBIDDEN: (OurFault, "check what the API key may do"),
-    HTTPStatus.NOT_FOUND: (Refused, _GONE),
+    HTTPStatus.NOT_FOUND: (OurFault, _GONE),
     HTTPStatus.CONFLICT: (Busy, ""),
-    HTTPStatus.GONE: (Refused, _GONE),
+    HTTPStatus.GONE: (OurFault, _GONE),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (Refused, ""),
     HTTPStatus.UNPROCESSABLE_ENTITY: (Refused, ""),
 }

@@ -1,0 +1,31 @@
+"""What runs behind the tasks goes on whatever happens."""
+
+from unittest.mock import Mock, PropertyMock, patch
+
+import pytest
+from structlog.testing import capture_logs
+
+from infra.settings import load_settings
+from schemas.errors import LedgerUnavailable
+from tests.fixtures.ublox import eventually
+from workers.backstage import Backstage
+
+ENVIRON = {
+    "KEYTURN_WEBHOOK_TOKENS": "Bearer tR7-kq0Zp2-wv9Xs4",
+    "KEYTURN_SWEEP_EVERY": "0.01",
+    "KEYTURN_LEASE": "0.03",
+}
+
+
+@pytest.mark.parametrize(
+    ("error", "level"), [(LedgerUnavailable("locked"), "warning"), (RuntimeError("unforeseen"), "error")]
+)
+def test_leases_are_kept_on_being_renewed_after_any_error(error: Exception, level: str) -> None:
+    backstage = Backstage(load_settings(ENVIRON, None), Mock())
+    runner = Mock()
+    runner.keep_leases.side_effect = [error, *[0] * 1_000]
+    with capture_logs() as logs, patch.object(Backstage, "runner", PropertyMock(return_value=runner)):
+        backstage.start_keeping_leases()
+        eventually(lambda: runner.keep_leases.call_count >= 3, seconds=5)
+        backstage.stop()
+    assert [(log["event"], log["log_level"]) for log in logs] == [("leases could not be renewed", level)]
