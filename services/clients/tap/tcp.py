@@ -89,12 +89,10 @@ class TcpWire:
             TimeoutError: nothing came.
             WireLost: nothing will come any more.
         """
+        if not self._readable(max(patience, _SHORTEST)):
+            raise TimeoutError
         try:
-            if not self._readable(max(patience, _SHORTEST)):
-                raise TimeoutError
             return self._piece()
-        except TimeoutError:
-            raise
         except OSError as error:
             raise WireLost(f"the connection broke: {reason(error)}") from None
 
@@ -127,8 +125,10 @@ class TcpWire:
             sent = 0
         if sent < len(data):
             self._socket.settimeout(self._patience)
-            self._socket.sendall(data[sent:])
-            self._socket.setblocking(False)
+            try:
+                self._socket.sendall(data[sent:])
+            finally:
+                self._socket.setblocking(False)
 
 
 def reason(error: Exception) -> str:
