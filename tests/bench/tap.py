@@ -7,6 +7,7 @@ says what a core of a worker can carry, whatever the twin's core does.
 """
 
 import json
+import random
 import statistics
 import subprocess
 import threading
@@ -36,6 +37,9 @@ SECONDS: Final = 1.0
 MANY: Final = 200
 """Taps that are spoken to at once."""
 
+PORTS: Final = range(20_000, 30_000)
+"""Below those that systems hand out by themselves: among hundreds, one would now and then be somebody else's too."""
+
 USER: Final = "admin"
 PASSWORD: Final = SecretStr("admin")
 VENDOR: Final = ROOT / "tests" / "interop" / "tap"
@@ -52,8 +56,8 @@ class Place:
 @contextmanager
 def twin(count: int) -> Iterator[list[Place]]:
     """Run a twin of so many Taps in a process of its own; give where they are."""
-    port = free_port()
-    command = [*CLI, "sandbox", "tap", "--port", "0", "--count", str(count), "--dials", str(port)]
+    port, first = free_port(), random.randrange(PORTS.start, PORTS.stop - count)
+    command = [*CLI, "sandbox", "tap", "--port", str(first), "--count", str(count), "--dials", str(port)]
     with data_folder() as data, process(command, name="tap-twin", folder=data) as child:
         wait_until(lambda: answers(port, "/_twin/taps"), what="the Tap twin", child=child)
         taps = httpx.get(f"http://127.0.0.1:{port}/_twin/taps", timeout=10, trust_env=False).json()["taps"]
