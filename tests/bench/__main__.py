@@ -1,4 +1,4 @@
-"""Runs the benchmark: the flood story, the latency story and the growth story, then the report.
+"""Runs the benchmark: the stories of flood, latency, growth and Tap, then the report.
 
 ``python -m tests.bench`` runs everything and writes ``var/bench.json``. A story's name runs it alone, and ``--only``
 takes some systems of the flood; what such a part finds is shown, and kept only when ``--output`` names a file.
@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from tests.bench import accept, growth, latency, report
+from tests.bench import accept, growth, latency, report, tap
 from tests.bench.figures import GOALS, Rounds, by_name
 from tests.bench.keyturn import POSTGRES, SQLITE
 from tests.bench.processes import ROOT, WORKSHOP, DidNotRun
@@ -25,7 +25,8 @@ from tests.bench.servers import fsync_microseconds, postgres, valkey
 from tests.bench.systems import BARE, BULLMQ, BULLMQ_SYNCED, DELAY, Grounds, System
 
 SYSTEMS: Final = (BARE, SQLITE, POSTGRES, DELAY, BULLMQ, BULLMQ_SYNCED)
-STORIES: Final = ("flood", "latency", "growth")
+ON_SERVERS: Final = ("flood", "latency", "growth")
+STORIES: Final = (*ON_SERVERS, "tap")
 
 
 def options() -> argparse.Namespace:
@@ -63,7 +64,21 @@ def stop_in_order(_number: int, _frame: FrameType | None) -> None:
 
 
 def run(given: argparse.Namespace, systems: list[System], failures: list[str]) -> tuple[Rounds, dict[str, float]]:
-    """Run the stories that were asked for on servers that they share."""
+    """Run the stories that were asked for."""
+    stories = given.stories or STORIES
+    rounds: Rounds = []
+    figures: dict[str, float] = {}
+    if any(story in ON_SERVERS for story in stories):
+        rounds, figures = run_on_servers(given, systems, failures)
+    if "tap" in stories:
+        figures |= attempt("tap", tap.measure, failures)
+    return rounds, figures
+
+
+def run_on_servers(
+    given: argparse.Namespace, systems: list[System], failures: list[str]
+) -> tuple[Rounds, dict[str, float]]:
+    """Run those of them that need servers, on servers that they share."""
     stories = given.stories or STORIES
     rounds: list[list[accept.Sample]] = []
     figures: dict[str, float] = {}

@@ -35,6 +35,9 @@ GOALS: Final[Mapping[str, Goal]] = {
     "first_call_p50_ms": Goal(50, at_least=False),
     "first_call_p99_ms": Goal(250, at_least=False),
     "ledger_growth": Goal(1.2, at_least=False),
+    "tap_login_vs_vendor": Goal(3, at_least=True),
+    "tap_exchange_vs_vendor": Goal(3, at_least=True),
+    "tap_exchange_period0_vs_vendor": Goal(3, at_least=True),
 }
 
 

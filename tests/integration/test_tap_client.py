@@ -270,7 +270,7 @@ def test_answers_that_mean_nothing_are_tried_again(stand: Stand, path: str, body
 def test_a_tap_that_forgot_the_session_is_left(stand: Stand) -> None:
     client = stand.client(stand.tap(TapState(answers={NAME: Response(Status.CONTENT, b"x")})))
     client.login("admin", ADMIN)
-    client._open().line._channel.key = bytes(16)  # noqa: SLF001 - as if the Tap had another key
+    client._open().line._channel.take_key(bytes(16))  # noqa: SLF001 - as if the Tap had another key
     with pytest.raises(TryAgain, match="refused the sealed frame"):
         client.read("/1024//9")
     assert not client.in_session

@@ -3,7 +3,8 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 
 import pytest
 from pydantic import SecretStr
@@ -227,6 +228,28 @@ def test_a_flood_is_no_tap() -> None:
             wire.send(b"ask")
         wire.close()
         wire.close()
+
+
+def test_a_request_leaves_whole_though_the_network_takes_it_in_parts() -> None:
+    ours, theirs = socket.socketpair()
+    request = bytes(range(256)) * 4096
+    wire = TcpWire(ours, patience=5)
+    with theirs, closing(wire):
+        with ThreadPoolExecutor(1) as pool:
+            reader = pool.submit(theirs.recv, len(request), socket.MSG_WAITALL)
+            wire.send(request)
+            assert reader.result(5) == request
+        theirs.sendall(b"answer")
+        assert wire.receive(5) == b"answer"
+
+
+def test_a_network_that_takes_nothing_loses_the_wire() -> None:
+    ours, theirs = socket.socketpair()
+    wire = TcpWire(ours, patience=0.02)
+    with theirs, closing(wire):
+        for request in (b"x" * (1 << 20), b"y"):  # the first fills the buffers, the second finds them full
+            with pytest.raises(WireLost, match="timed out"):
+                wire.send(request)
 
 
 def test_addresses_name_their_place() -> None:

@@ -74,6 +74,37 @@ def unpack_inner(frame: bytes) -> tuple[int, bytes]:
     return frame_id, payload
 
 
+class _Cbc:
+    """AES-128-CBC under one key, any number of frames, each under an IV of its own.
+
+    Making a cipher context costs several times what a frame costs, so one serves each direction for as long as the key
+    does. A context goes on from the last block of ciphertext that went through it; the first block of a frame is XORed
+    with that block, which takes it back, and with the frame's IV, which belongs there.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        cipher = Cipher(algorithms.AES(key), modes.CBC(ZERO_IV))
+        self._encryptor, self._sealed = cipher.encryptor(), ZERO_IV
+        self._decryptor, self._opened = cipher.decryptor(), ZERO_IV
+
+    def encrypt(self, data: bytes, iv: bytes) -> bytes:
+        """Encrypt whole blocks, at least one."""
+        sealed = self._encryptor.update(_with_first_block(data, iv, self._sealed))
+        self._sealed = sealed[-BLOCK:]
+        return sealed
+
+    def decrypt(self, data: bytes, iv: bytes) -> bytes:
+        """Decrypt whole blocks, at least one."""
+        opened = _with_first_block(self._decryptor.update(data), iv, self._opened)
+        self._opened = data[-BLOCK:]
+        return opened
+
+
+def _with_first_block(data: bytes, iv: bytes, last: bytes) -> bytes:
+    first = int.from_bytes(data[:BLOCK], "big") ^ int.from_bytes(iv, "big") ^ int.from_bytes(last, "big")
+    return first.to_bytes(BLOCK, "big") + data[BLOCK:]
+
+
 class Channel:
     """What one end remembers of a session. Both ends change it in step, whatever their role.
 
@@ -89,7 +120,8 @@ class Channel:
         self.request_iv = ZERO_IV
         self.answer_iv = ZERO_IV
         self.next_id = 0
-        self._just_opened: tuple[tuple[bytes | None, bytes, bytes], tuple[int, bytes]] | None = None
+        self._cbc: _Cbc | None = None
+        self._just_opened: tuple[tuple[bytes, bytes], tuple[int, bytes]] | None = None
 
     def take_key(self, key: bytes) -> None:
         """Start a session under a new key; the IVs stay (§8.3).
@@ -100,6 +132,7 @@ class Channel:
         if len(key) != KEY_SIZE:
             raise LocalProtocolError(f"a session key has {KEY_SIZE} bytes, not {len(key)}")
         self.key, self.next_id = key, 0
+        self._cbc, self._just_opened = _Cbc(key), None
 
     def take_ivs(self, request_iv: bytes, answer_iv: bytes) -> None:
         """Replace both IVs (§9.4)."""
@@ -107,7 +140,8 @@ class Channel:
 
     def clear(self) -> None:
         """Forget the key and zero both IVs (§8.3)."""
-        self.key, self.next_id, self._just_opened = None, 0, None
+        self.key, self.next_id = None, 0
+        self._cbc, self._just_opened = None, None
         self.take_ivs(ZERO_IV, ZERO_IV)
 
     def seal(self, payload: bytes, *, frame_id: int, iv: bytes) -> bytes:
@@ -116,8 +150,7 @@ class Channel:
         Raises:
             LocalProtocolError: there is no session, the IV has not 16 bytes, or the payload is too long.
         """
-        encryptor = self._cipher(iv).encryptor()
-        return encryptor.update(pack_inner(frame_id, payload)) + encryptor.finalize()
+        return self._cipher(iv).encrypt(pack_inner(frame_id, payload), iv)
 
     def open(self, data: bytes, *, iv: bytes) -> tuple[int, bytes]:
         """Decrypt a frame under the session key: its number and its payload. The session is as before.
@@ -128,14 +161,13 @@ class Channel:
             LocalProtocolError: there is no session.
             RemoteProtocolError: the frame cannot be read.
         """
-        if len(data) % BLOCK:
+        if not data or len(data) % BLOCK:
             raise RemoteProtocolError(f"a sealed frame is a multiple of {BLOCK} bytes, not {len(data)}")
-        seen = self.key, iv, data
+        seen = iv, data
         just_opened, self._just_opened = self._just_opened, None
         if just_opened is not None and just_opened[0] == seen:
             return just_opened[1]
-        decryptor = self._cipher(iv).decryptor()
-        opened = unpack_inner(decryptor.update(data) + decryptor.finalize())
+        opened = unpack_inner(self._cipher(iv).decrypt(data, iv))
         self._just_opened = seen, opened
         return opened
 
@@ -147,9 +179,9 @@ class Channel:
         """Remember that this number has been used."""
         self.next_id = (frame_id + 1) % ID_SPAN
 
-    def _cipher(self, iv: bytes) -> Cipher[modes.CBC]:
-        if self.key is None:
+    def _cipher(self, iv: bytes) -> _Cbc:
+        if self._cbc is None:
             raise LocalProtocolError("there is no session key")
         if len(iv) != BLOCK:
             raise LocalProtocolError(f"an IV has {BLOCK} bytes, not {len(iv)}")
-        return Cipher(algorithms.AES(self.key), modes.CBC(iv))
+        return self._cbc

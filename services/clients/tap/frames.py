@@ -101,11 +101,13 @@ def request_length(data: bytes | bytearray) -> int | None:
     Raises:
         RemoteProtocolError: neither a request nor the pairing command begins like this.
     """
+    if not data:
+        return None
+    if data[0] == CLA:
+        return HEADER_SIZE + data[HEADER_SIZE - 1] if len(data) >= HEADER_SIZE else None
     if PAIRING.startswith(bytes(data[: len(PAIRING)])):
-        return len(PAIRING) if data else None
-    if data[0] != CLA:
-        raise RemoteProtocolError(f"{bytes(data[:4]).hex()} does not open a request")
-    return HEADER_SIZE + data[HEADER_SIZE - 1] if len(data) >= HEADER_SIZE else None
+        return len(PAIRING)
+    raise RemoteProtocolError(f"{bytes(data[:4]).hex()} does not open a request")
 
 
 def encode_response(response: Response) -> bytes:
@@ -121,8 +123,8 @@ def encode_response(response: Response) -> bytes:
     return bytes([response.status]) + response.body + STATUS_WORD
 
 
-def decode_response(data: bytes) -> Response:
-    """Read one whole response (§3.3).
+def split_response(data: bytes) -> tuple[int, bytes]:
+    """Give the result code and the body of one whole response (§3.3).
 
     Raises:
         RemoteProtocolError: it does not end in ``90 00``, or there is no status before it.
@@ -131,7 +133,12 @@ def decode_response(data: bytes) -> Response:
         raise RemoteProtocolError(f"a response ends in 9000, not {data[-2:].hex() or 'nothing'}")
     if len(data) < MIN_RESPONSE:
         raise RemoteProtocolError("a response has a result code before its status word")
-    return Response(data[0], data[1 : -len(STATUS_WORD)])
+    return data[0], data[1 : -len(STATUS_WORD)]
+
+
+def decode_response(data: bytes) -> Response:
+    """Read one whole response; raises like ``split_response``."""
+    return Response(*split_response(data))
 
 
 def refusal(status: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from services.clients.tap.errors import LocalProtocolError, RemoteProtocolError
@@ -72,7 +73,7 @@ class Path:
         """
         if len(data) != PATH_SIZE:
             raise RemoteProtocolError(f"a path has {PATH_SIZE} bytes, not {len(data)}")
-        return cls(*_LAYOUT.unpack(data))
+        return _decoded(data)
 
     def encode(self) -> bytes:
         """Give the six bytes of a request frame."""
@@ -81,6 +82,11 @@ class Path:
     def __str__(self) -> str:
         instance = "" if self.instance is None else self.instance
         return f"/{self.object}/{instance}/{self.resource}"
+
+
+@lru_cache(maxsize=1024)
+def _decoded(data: bytes) -> Path:
+    return Path(*_LAYOUT.unpack(data))
 
 
 def _number(part: str, text: str) -> int:

@@ -123,7 +123,7 @@ class Connection:
     @property
     def refresh_due(self) -> bool:
         """Whether ``refresh_request()`` must go before the next sealed call."""
-        return self.form is Form.SEALED and 1 < self.refresh_period <= self._calls_since_refresh
+        return 1 < self.refresh_period <= self._calls_since_refresh and self.form is Form.SEALED
 
     def refresh_request(self) -> Request:
         """Give the request that changes both IVs; it may be sent at any time (§9.4)."""
@@ -169,6 +169,8 @@ class Connection:
             raise RemoteProtocolError("the line is broken; open a new one")
         if (self.role, self._turn) not in LISTENS:
             return Signal.PAUSED
+        if not self._buffer and not self._ended:
+            return Signal.NEED_DATA
         fault = Turn.BROKEN
         try:
             unit = self._next_unit()
@@ -222,13 +224,13 @@ class Connection:
                 return PAIRED
 
     def _ask(self, request: Request) -> bytes:
-        kind = kind_of(request)
-        if self.form is not Form.CLEAR and form_of(request) is not Form.CLEAR:
+        form = self.form
+        if form is not Form.CLEAR and form_of(request) is not Form.CLEAR:
             raise LocalProtocolError(f"{request} inside the encrypted channel; pause it first")
-        if self.refresh_due and kind is not Kind.SET_IV:
+        if self.refresh_due and kind_of(request) is not Kind.SET_IV:
             raise LocalProtocolError("the IVs have served their time; send refresh_request() first")
-        self._letter, data = seal_request(self._channel, request, self.form, self._nonces)
-        self._calls_since_refresh += self.form is not Form.CLEAR
+        self._letter, data = seal_request(self._channel, request, form, self._nonces)
+        self._calls_since_refresh += form is not Form.CLEAR
         self._forget_input()
         return data
 
@@ -288,6 +290,8 @@ class Connection:
         """Let a completed exchange act on login and session; both ends do this alike."""
         request = self._letter.request
         kind = kind_of(request)
+        if kind is Kind.ORDINARY:
+            return
         if isinstance(answer, Refusal) or not answer.ok:
             self._login = Login.NONE if kind in {Kind.LOGIN, Kind.PROOF} else self._login
             return

@@ -90,7 +90,7 @@ class Call:
     @property
     def variables(self) -> tuple[str, ...]:
         """What numbers the path needs, at most one."""
-        return tuple(_VARIABLE.findall(self.template))
+        return _variables_in(self.template)
 
     @property
     def optional(self) -> bool:
@@ -103,13 +103,7 @@ class Call:
         Raises:
             LocalProtocolError: there are too few or too many, or one does not fit.
         """
-        if len(numbers) != len(self.variables):
-            raise LocalProtocolError(f"{self} needs {self.variables or 'no number'}, not {numbers}")
-        values = iter(numbers)
-        path = Path.parse(_VARIABLE.sub(lambda _: str(next(values)), self.template))
-        if not self.matches(path):
-            raise LocalProtocolError(f"{self} has no path {path}")
-        return path
+        return _path_of(self, *numbers)
 
     def matches(self, path: Path) -> bool:
         """Say whether a path is one of this call's."""
@@ -148,6 +142,22 @@ class Call:
         if not self.firmware:
             return True
         return bool(_GATES[self.firmware[:2]](_version(firmware), _version(self.firmware[2:])))
+
+
+@cache
+def _variables_in(template: str) -> tuple[str, ...]:
+    return tuple(_VARIABLE.findall(template))
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _path_of(call: Call, *numbers: int) -> Path:
+    if len(numbers) != len(call.variables):
+        raise LocalProtocolError(f"{call} needs {call.variables or 'no number'}, not {numbers}")
+    values = iter(numbers)
+    path = Path.parse(_VARIABLE.sub(lambda _: str(next(values)), call.template))
+    if not call.matches(path):
+        raise LocalProtocolError(f"{call} has no path {path}")
+    return path
 
 
 @cache
@@ -231,6 +241,7 @@ def _call(row: dict[str, str]) -> Call:
     )
 
 
+@lru_cache(maxsize=256)
 def _version(text: str) -> tuple[int, ...]:
     """Read a version so that 1.103 and 1.103.0 are the same."""
     found = _FIRMWARE.match(text)

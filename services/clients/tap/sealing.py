@@ -15,6 +15,7 @@ from services.clients.tap.frames import (
     encode_request,
     encode_request_frame,
     encode_response,
+    split_response,
 )
 from services.clients.tap.state import SEND_PATH, SEND_WITH_IV_PATH, Form, form_of
 from services.clients.tap.status import Status, is_success
@@ -106,12 +107,12 @@ def open_answer(channel: Channel, letter: Letter, data: bytes, *, check_ids: boo
     Raises:
         RemoteProtocolError: it cannot be read, or it answers another frame.
     """
-    outer = decode_response(data)
     if letter.form is Form.CLEAR:
-        return outer
-    if not outer.ok:
-        return Refusal(outer.status)
-    iv, frame_id, inner = _unseal(channel, letter.form, outer)
+        return decode_response(data)
+    status, body = split_response(data)
+    if not is_success(status):
+        return Refusal(status)
+    iv, frame_id, inner = _unseal(channel, letter.form, body)
     if check_ids and frame_id != letter.frame_id:
         raise RemoteProtocolError(f"the answer has the number {frame_id}, its request had {letter.frame_id}")
     response = decode_response(inner)
@@ -127,9 +128,9 @@ def answer_ends(channel: Channel, form: Form, data: bytes | bytearray) -> bool:
     """
     if not _may_end(form, data):
         return False
-    outer = decode_response(bytes(data))
+    status, body = split_response(bytes(data))
     try:
-        return not outer.ok or bool(_unseal(channel, form, outer))
+        return not is_success(status) or bool(_unseal(channel, form, body))
     except RemoteProtocolError:
         return False
 
@@ -143,8 +144,8 @@ def _may_end(form: Form, data: bytes | bytearray) -> bool:
     return sealed > 0 and sealed % BLOCK == 0
 
 
-def _unseal(channel: Channel, form: Form, outer: Response) -> tuple[bytes, int, bytes]:
-    iv, sealed = _split_iv(outer.body, form)
+def _unseal(channel: Channel, form: Form, body: bytes) -> tuple[bytes, int, bytes]:
+    iv, sealed = _split_iv(body, form)
     return iv, *channel.open(sealed, iv=iv or channel.answer_iv)
 
 

@@ -5,6 +5,7 @@ finds the end, so split and joined segments do no harm.
 """
 
 import contextlib
+import select
 import socket
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -51,6 +52,8 @@ class TcpAddress:
 class TcpWire:
     """One TCP connection to a Tap.
 
+    The socket never blocks and a poll does the waiting: a socket with a timeout would ask the system twice as often.
+
     Args:
         connection: a connected stream socket, ours from now on.
         patience: seconds until a request must have been taken by the network.
@@ -61,6 +64,9 @@ class TcpWire:
     def __init__(self, connection: socket.socket, *, patience: float) -> None:
         self._socket = connection
         self._patience = patience
+        self._poll = select.poll()
+        self._poll.register(connection, select.POLLIN)
+        connection.setblocking(False)
         with contextlib.suppress(OSError):  # a socket pair has no such option
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -72,8 +78,7 @@ class TcpWire:
         """
         try:
             self._drop_stale()
-            self._socket.settimeout(self._patience)
-            self._socket.sendall(data)
+            self._send_whole(data)
         except OSError as error:
             raise WireLost(f"the connection broke: {reason(error)}") from None
 
@@ -84,31 +89,46 @@ class TcpWire:
             TimeoutError: nothing came.
             WireLost: nothing will come any more.
         """
+        if not self._readable(max(patience, _SHORTEST)):
+            raise TimeoutError
         try:
-            self._socket.settimeout(max(patience, _SHORTEST))
-            piece = self._socket.recv(PIECE)
-        except TimeoutError:
-            raise
+            return self._piece()
         except OSError as error:
             raise WireLost(f"the connection broke: {reason(error)}") from None
-        if not piece:
-            raise WireLost("the Tap closed the connection")
-        return piece
 
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
 
+    def _readable(self, patience: float) -> bool:
+        return bool(self._poll.poll(patience * 1000))
+
+    def _piece(self) -> bytes:
+        piece = self._socket.recv(PIECE)
+        if not piece:
+            raise WireLost("the Tap closed the connection")
+        return piece
+
     def _drop_stale(self) -> None:
         """Empty the socket's buffer, so that a late answer is not taken for the next one (§3.6)."""
-        self._socket.settimeout(0)
         dropped = 0
-        with contextlib.suppress(BlockingIOError):
-            while piece := self._socket.recv(PIECE):
-                dropped += len(piece)
-                if dropped > MAX_STALE:
-                    raise WireLost("the other end talks without being asked")
-            raise WireLost("the Tap closed the connection")
+        while self._readable(0):
+            dropped += len(self._piece())
+            if dropped > MAX_STALE:
+                raise WireLost("the other end talks without being asked")
+
+    def _send_whole(self, data: bytes) -> None:
+        """Send a request; only where the socket cannot take it at once is there something to wait for."""
+        try:
+            sent = self._socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            self._socket.settimeout(self._patience)
+            try:
+                self._socket.sendall(data[sent:])
+            finally:
+                self._socket.setblocking(False)
 
 
 def reason(error: Exception) -> str:

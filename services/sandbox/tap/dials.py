@@ -104,6 +104,8 @@ class Dials(BaseModel):
 
     def refusal(self, request: Request) -> int | None:
         """Give the result code with which this request is refused, or None."""
+        if not self.refused:
+            return None
         by_method = self.refused.get(str(request))
         return self.refused.get(str(request.path)) if by_method is None else by_method
 

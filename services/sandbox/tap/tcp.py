@@ -83,7 +83,9 @@ class TcpPort:
 
     async def _heard(self, reader: asyncio.StreamReader) -> bytes:
         """Wait for bytes, at most for as long as a silent host may stay (``/1024//34``); 0 is for ever."""
-        patience = self.device.memory.number(INACTIVITY_PATH) or None
+        patience = self.device.memory.number(INACTIVITY_PATH)
+        if not patience:
+            return await reader.read(_PIECE)
         async with asyncio.timeout(patience):
             return await reader.read(_PIECE)
 

@@ -19,22 +19,28 @@ async function rate(seconds, turn) {
   return Number((turns / elapsed).toFixed(2));
 }
 
-const { seconds, ...tapAt } = where({ seconds: { type: "string", default: "3" } });
+const { seconds, only, ...tapAt } = where({
+  seconds: { type: "string", default: "3" },
+  only: { type: "string", default: "clear,logins,period_0,period_1" },
+});
 const tap = await open(tapAt);
 const iterations = (await tap.service.scram.getHashIteration()).body();
-const figures = {};
-
-figures.clear_reads_per_second = await rate(Number(seconds), () => tap.service.device.getSerialNumber());
-
-figures.logins_per_second = await rate(Number(seconds), async () => {
+const read = () => tap.service.device.getSerialNumber();
+const login = async () => {
   tap.encryption.stop();
   await tap.auth.login(ADMIN, { noRefreshSessionState: true });
-});
+};
+const wanted = new Set(only.split(","));
+const figures = {};
+
+if (wanted.has("clear")) figures.clear_reads_per_second = await rate(Number(seconds), read);
+if (wanted.has("logins")) figures.logins_per_second = await rate(Number(seconds), login);
+else await login();
 
 for (const period of [0, 1]) {
+  if (!wanted.has(`period_${period}`)) continue;
   tap.encryption.setInitializationVectorRefreshPeriod(period);
-  const reads = await rate(Number(seconds), () => tap.service.device.getSerialNumber());
-  figures[`encrypted_reads_per_second_period_${period}`] = reads;
+  figures[`encrypted_reads_per_second_period_${period}`] = await rate(Number(seconds), read);
 }
 
 say({ client: "@iotize/tap 2.7.0", node: process.version, over: tapAt.broker ? "mqtt" : "tcp", iterations, ...figures });
