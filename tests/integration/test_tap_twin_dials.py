@@ -67,7 +67,7 @@ def test_delay(stand: Stand, host: Host) -> None:
     stand.turn(delay_ms=80)
     started = time.monotonic()
     host.get("/3//2")
-    assert time.monotonic() - started >= 0.08
+    assert time.monotonic() - started >= 0.07  # an event loop may wake a millisecond early
 
 
 def test_split_answer_comes_in_two_segments(stand: Stand, host: Host) -> None:
