@@ -43,7 +43,8 @@ SMALL: Final = History("small", 10_000, 10_000)
 LARGE: Final = History("large", 1_000_000, 5_000_000)
 
 _NUMBERS: Final = (
-    "WITH RECURSIVE numbers(n) AS (SELECT :first UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < :first + :count)"
+    "WITH RECURSIVE numbers(n) AS (SELECT CAST(:first AS BIGINT) UNION ALL"
+    " SELECT n + 1 FROM numbers WHERE n + 1 < :first + :count)"
 )
 
 _OLD_EVENTS: Final = text(f"""
