@@ -14,7 +14,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from schemas.jobs import Again, Awaiting, Done, Job
+from schemas.jobs import Again, Awaiting, Done, Job, Outcome
 from services.cli.tap import app
 from services.clients.tap.wire import Bounds
 from services.fleet import load_fleet
@@ -71,10 +71,8 @@ def twin(running: Twin) -> Twin:
     return running
 
 
-def finish(fleet: Path, *, most: int = 12) -> Done:
-    """Attempts, as a worker makes them, until the end."""
-    taps = FleetTaps(load_fleet(fleet), bounds=BOUNDS)
-    progress: dict[str, Any] = {}
+def attempt(taps: FleetTaps, progress: dict[str, Any], number: int = 1) -> Outcome:
+    """One attempt, as a worker makes it; `progress` is what the ledger would keep."""
 
     def note(noted: Any) -> set[int]:
         progress.update(noted[0][1])
@@ -88,19 +86,26 @@ def finish(fleet: Path, *, most: int = 12) -> Done:
         renewal_look_every=timedelta(1),
         renewal_deadline=timedelta(1),
     )
-    for attempt in range(1, most + 1):
-        job = Job(
-            id=1,
-            operation="tap.reconfigure",
-            target=SERIAL,
-            parameters={},
-            fence=1,
-            attempt=attempt,
-            claimed_at=now,
-            created_at=now,
-            progress=dict(progress),
-        )
-        outcome = ReconfigureTap().perform([job], tools)[1]
+    job = Job(
+        id=1,
+        operation="tap.reconfigure",
+        target=SERIAL,
+        parameters={},
+        fence=1,
+        attempt=number,
+        claimed_at=now,
+        created_at=now,
+        progress=dict(progress),
+    )
+    return ReconfigureTap().perform([job], tools)[1]
+
+
+def finish(fleet: Path, *, most: int = 12) -> Done:
+    """Attempts, as a worker makes them, until the end."""
+    taps = FleetTaps(load_fleet(fleet), bounds=BOUNDS)
+    progress: dict[str, Any] = {}
+    for number in range(1, most + 1):
+        outcome = attempt(taps, progress, number)
         if isinstance(outcome, Done):
             return outcome
         assert isinstance(outcome, Again | Awaiting), outcome
@@ -135,6 +140,36 @@ def test_on_a_bad_line_the_tap_ends_as_wished(tmp_path: Path, twin: Twin) -> Non
     finish(fleet, most=40)
     twin.turn(drop_rate=0, split_rate=0, busy_rate=0)
     assert_ends_well(fleet, twin)
+
+
+@pytest.mark.parametrize(
+    ("on", "off"),
+    [
+        ({"delay_ms": 20}, {"delay_ms": 0}),
+        ({"split_rate": 1.0}, {"split_rate": 0}),
+        ({"drop_rate": 0.2}, {"drop_rate": 0}),
+        ({"drop_rate": 0.2, "drops_after_acting": True}, {"drop_rate": 0}),
+        ({"mute_rate": 0.05}, {"mute_rate": 0}),
+        ({"wrong_crc_rate": 0.1}, {"wrong_crc_rate": 0}),
+        ({"busy_rate": 0.2}, {"busy_rate": 0}),
+        ({"unreachable_seconds": 60}, {"unreachable_seconds": 0}),
+        ({"refused": {"PUT /1024//9": 164}}, {"refused": {}}),
+        ({"locked_out": True}, {"locked_out": False}),
+    ],
+)
+def test_with_each_dial_on_nothing_is_called_done_that_is_not_and_off_it_is_finished(
+    on: dict[str, Any], off: dict[str, Any], tmp_path: Path, twin: Twin
+) -> None:
+    fleet = write_fleet(tmp_path, address=twin.address)
+    twin.turn(**on)
+    outcome = attempt(FleetTaps(load_fleet(fleet), bounds=BOUNDS), {})
+    twin.turn(**off)
+    if not isinstance(outcome, Done):
+        assert outcome.reason
+        finish(fleet)
+    taps = FleetTaps(load_fleet(fleet), bounds=BOUNDS)
+    plan = TapWork(taps.order(SERIAL), taps, wanted_first=True).look()
+    assert (plan.steps, plan.refusals) == ((), ())
 
 
 def test_over_the_relay_the_tap_ends_as_wished(tmp_path: Path, twin: Twin) -> None:
