@@ -6,10 +6,11 @@ from random import Random
 import pytest
 
 from schemas.errors import InputError
+from services.sandbox.turning import turned
 from services.sandbox.ublox import shapes, timestamps
 from services.sandbox.ublox.certificates import days_left
 from services.sandbox.ublox.devices import Device, imei_of
-from services.sandbox.ublox.dials import Dials, Scheme, turned
+from services.sandbox.ublox.dials import Dials, Scheme
 from services.sandbox.ublox.fleet import DEFAULT_CA, Fleet, Notice, Recruits
 from services.sandbox.ublox.tokens import REFRESH_LIFE, Tokens, bare_token
 from tests.conftest import Clock

@@ -13,12 +13,13 @@ from services.clients.tap.registry import calls_at
 from services.clients.tap.state import MULTI_PATH, Kind, kind_of
 from services.clients.tap.status import Status
 from services.sandbox.tap import deeds, resources, rights
-from services.sandbox.tap.dials import Dials, turned
+from services.sandbox.tap.dials import Dials
 from services.sandbox.tap.factory import Factory
 from services.sandbox.tap.logins import Doorkeeper, Visitor
 from services.sandbox.tap.memory import Memory
 from services.sandbox.tap.nonces import SecureNonces
 from services.sandbox.tap.tally import Tally, Write
+from services.sandbox.turning import turned
 
 if TYPE_CHECKING:
     from services.sandbox.tap.deeds_of_interface import Errand

@@ -2,10 +2,8 @@
 
 from typing import Annotated, Final
 
-import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from schemas.errors import InputError
 from services.clients.tap.errors import LocalProtocolError
 from services.clients.tap.events import Method, Request
 from services.clients.tap.paths import Path
@@ -108,23 +106,3 @@ class Dials(BaseModel):
             return None
         by_method = self.refused.get(str(request))
         return self.refused.get(str(request.path)) if by_method is None else by_method
-
-
-def turned(dials: Dials, changes: object) -> Dials:
-    """Give the dials with some of them turned.
-
-    Raises:
-        InputError: at least one change is wrong; every fault is listed and nothing is turned.
-    """
-    if not isinstance(changes, dict):
-        raise InputError(["the body must be a JSON object of dials"])
-    merged = {**dials.model_dump(mode="json"), **changes}
-    try:
-        return Dials.model_validate_json(orjson.dumps(merged))
-    except ValidationError as error:
-        raise InputError(faults_of(error)) from None
-
-
-def faults_of(error: ValidationError) -> list[str]:
-    """Write each fault as one sentence with the place where it stands."""
-    return [f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}" for fault in error.errors()]

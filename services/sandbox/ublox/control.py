@@ -16,9 +16,9 @@ from starlette.routing import Route
 
 from schemas.errors import InputError
 from schemas.events import EventType, canonical_uid
+from services.sandbox.turning import faults_of
 from services.sandbox.ublox import notices, shapes
 from services.sandbox.ublox.devices import Device
-from services.sandbox.ublox.dials import faults_of
 from services.sandbox.ublox.fleet import CA_DAYS_LEFT, DEFAULT_CA, MOST_DEVICES, Recruits
 from services.sandbox.ublox.twin import Twin
 

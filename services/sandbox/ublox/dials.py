@@ -3,10 +3,8 @@
 from enum import StrEnum
 from typing import Annotated
 
-import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from schemas.errors import InputError
 from schemas.events import canonical_uid
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -78,23 +76,3 @@ class Dials(BaseModel):
     doubled_webhooks: Share = 0
     webhook_retries: int = Field(default=0, ge=0, le=10)
     """Further tries after a delivery that was not answered 2xx; the document promises none."""
-
-
-def turned(dials: Dials, changes: object) -> Dials:
-    """Give the dials with some of them turned.
-
-    Raises:
-        InputError: at least one change is wrong; every fault is listed and nothing is turned.
-    """
-    if not isinstance(changes, dict):
-        raise InputError(["the body must be a JSON object of dials"])
-    merged = {**dials.model_dump(mode="json"), **changes}
-    try:
-        return Dials.model_validate_json(orjson.dumps(merged))
-    except ValidationError as error:
-        raise InputError(faults_of(error)) from None
-
-
-def faults_of(error: ValidationError) -> list[str]:
-    """Write each fault as one sentence with the place where it stands."""
-    return [f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}" for fault in error.errors()]

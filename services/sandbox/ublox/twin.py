@@ -14,10 +14,11 @@ from typing import Any, Final
 import orjson
 
 from schemas.events import EventType
+from services.sandbox.turning import turned
 from services.sandbox.ublox import notices
 from services.sandbox.ublox.bodies import BAD_REQUEST, INVALID_UIDS, Body, Refusal
 from services.sandbox.ublox.devices import Action, Device, Step
-from services.sandbox.ublox.dials import Dials, turned
+from services.sandbox.ublox.dials import Dials
 from services.sandbox.ublox.fleet import DEFAULT_CA, Fleet, Notice, Recruits
 from services.sandbox.ublox.heartbeat import Heartbeats
 from services.sandbox.ublox.shapes import INVALID_DEVICE_SERIALS, INVALID_SERIALS, INVALID_TAGS
