@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK := requirements/dev.txt
+INTEROP := requirements/interop.txt
 VENDORS := tests/interop/tap
 
 help: ## list the targets
@@ -30,6 +31,7 @@ test: $(STAMP) ## every test, on SQLite and PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 interop: $(STAMP) ## the vendors' own clients against the twins; needs Node 20 and fetches what they need
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(INTEROP)
 	@if command -v npm >/dev/null; then \
 	  { [ $(VENDORS)/node_modules/.package-lock.json -nt $(VENDORS)/package-lock.json ] || npm ci --prefix $(VENDORS); } && \
 	  $(BIN)/python -m pytest tests/interop; \
@@ -53,3 +55,5 @@ lock: $(STAMP) ## resolve the pinned, hashed requirements again
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --no-header --group dev --group bench pyproject.toml --output-file $(LOCK)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header --group pyproject.toml:interop --constraint $(LOCK) --output-file $(INTEROP)
