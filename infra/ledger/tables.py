@@ -130,6 +130,61 @@ notes = Table(
 )
 
 
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("id", Text, primary_key=True),  # random; bound into what is sealed, as the name is
+    Column("name", Text, nullable=False),
+    Column("key_id", Text, nullable=False),  # the ring key that opens it
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Index("uq_secrets_name", "name", unique=True),
+    Index("ix_secrets_key", "key_id"),
+)
+
+inventory = Table(
+    "inventory",
+    metadata,
+    Column("kind", Text, primary_key=True),  # site, device, twon, token, tap
+    Column("key", Text, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("entry", Text, nullable=False),  # canonical JSON; it names secrets and holds none
+    Column("updated_at", BigInteger, nullable=False),
+    Index("ix_inventory_site", "site"),
+)
+
+inventory_revision = Table(
+    "inventory_revision",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # one row, 1
+    Column("revision", BigInteger, nullable=False),  # one more in the transaction of every change
+)
+
+mobile_keys = Table(
+    "mobile_keys",
+    metadata,
+    Column("id", Text, primary_key=True),  # names the private half in the vault
+    Column("location", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # rsa, ecc
+    Column("public", Text, nullable=False),  # base64 of the DER SubjectPublicKeyInfo
+    Column("job_id", BigInteger),  # the job that made it
+    Column("origin", Text, nullable=False),  # made, or read from a device
+    Column("created_at", BigInteger, nullable=False),
+    Column("primary_since", BigInteger),
+    Column("dropped_at", BigInteger),
+    Index("uq_mobile_keys_public", "location", "public", unique=True),
+    Index(
+        "uq_mobile_keys_job",
+        "location",
+        "job_id",
+        unique=True,
+        sqlite_where=text("job_id IS NOT NULL"),
+        postgresql_where=text("job_id IS NOT NULL"),
+    ),
+)
+
+
 def to_us(moment: datetime) -> int:
     """An aware time as microseconds since 1970 UTC."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
