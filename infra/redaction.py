@@ -17,7 +17,7 @@ from uuid import UUID
 
 from pydantic import SecretBytes, SecretStr
 
-MASK: Final = "•••"
+from schemas.secret import MASK
 
 SHORTEST_WITHIN: Final = 6
 """A shorter secret is masked only where it is the whole value: to mask every "abc" would eat the sense of the logs."""
@@ -32,7 +32,7 @@ _SECRET_WORD: Final = re.compile(
     r"auth(orization)?|(token|secret|cookie|credential)s?|passw(or)?ds?|pwd|passphrase|apikey|dsn|jwt|psk|pin|otp"
 )
 _SECRET_KEY: Final = re.compile(
-    r"(api|private|secret|access|signing|encryption|session|master|mobile|e2e)key|keymaterial"
+    r"(api|private|secret|access|signing|encryption|session|master|mobile|e2e|vault|ring)key|keymaterial"
 )
 """Which keys are secret; a lock key, a dedupe key or a public key is not."""
 

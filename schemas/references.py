@@ -8,10 +8,12 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationInfo
 
+from schemas.secret import SecretName
+
 UNREPEATED: Final = "secret_reference"
 """Type of a fault whose wrong value is not repeated to anybody: it may be a secret."""
 
-KINDS: Final = ("file", "env")
+KINDS: Final = ("file", "env", "vault")
 """The key that tells one kind of reference from another."""
 
 
@@ -47,6 +49,15 @@ class EnvironmentReference(_Reference):
         return f"variable {self.env}"
 
 
+class VaultReference(_Reference):
+    """A secret in Keyturn's own vault."""
+
+    vault: SecretName = Field(description="name of the secret in the vault, such as tap/IOTZ00000000000042/password")
+
+    def __str__(self) -> str:
+        return f"vault secret {self.vault}"
+
+
 def _kind(value: Any) -> str | None:
     if isinstance(value, _Reference):
         return next(iter(type(value).model_fields))
@@ -55,11 +66,15 @@ def _kind(value: Any) -> str | None:
 
 
 SecretReference = Annotated[
-    Annotated[FileReference, Tag("file")] | Annotated[EnvironmentReference, Tag("env")],
+    Annotated[FileReference, Tag("file")]
+    | Annotated[EnvironmentReference, Tag("env")]
+    | Annotated[VaultReference, Tag("vault")],
     Discriminator(
         _kind,
         custom_error_type=UNREPEATED,
-        custom_error_message='expected where the secret stands, such as { file = "path" } or { env = "NAME" }',
+        custom_error_message=(
+            'expected where the secret stands, such as { file = "path" }, { env = "NAME" } or { vault = "name" }'
+        ),
     ),
 ]
 """Where a secret stands. A secret written out is refused, and not repeated in the fault."""

@@ -8,7 +8,8 @@ from uuid import UUID
 import pytest
 from pydantic import SecretBytes, SecretStr
 
-from infra.redaction import MASK, Redactor, looks_secret
+from infra.redaction import Redactor, looks_secret
+from schemas.secret import MASK
 
 redactor = Redactor(["correct-horse", "q1w2e"])
 
