@@ -19,6 +19,8 @@ class Answer:
 
     Attributes:
         message: the upstream's own text, bounded and without control characters or our secrets; may be empty.
+        content_type: the header of that name; may be empty.
+        challenges: the WWW-Authenticate headers.
     """
 
     method: str
@@ -27,13 +29,33 @@ class Answer:
     message: str
     body: bytes = field(repr=False)
     document: Any = field(repr=False)
+    content_type: str = field(default="", repr=False)
+    challenges: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
-    def read(cls, *, method: str, path: str, status: int, body: bytes, conceal: tuple[str, ...] = ()) -> Self:
+    def read(
+        cls,
+        *,
+        method: str,
+        path: str,
+        status: int,
+        body: bytes,
+        conceal: tuple[str, ...] = (),
+        content_type: str = "",
+        challenges: tuple[str, ...] = (),
+    ) -> Self:
         """Understand a body as far as is needed for an error text; `conceal` is struck out of its message."""
         document = _decoded(body)
-        message = _cleaned(_message(document), conceal)
-        return cls(method=method, path=path, status=status, message=message, body=body, document=document)
+        return cls(
+            method=method,
+            path=path,
+            status=status,
+            message=cleaned(_message(document), conceal),
+            body=body,
+            document=document,
+            content_type=content_type,
+            challenges=challenges,
+        )
 
     @property
     def ok(self) -> bool:
@@ -84,7 +106,8 @@ def _message(document: object) -> str:
     return next((text for key, text in pairs if key.lower() == "message" and isinstance(text, str)), "")
 
 
-def _cleaned(message: str, secrets: tuple[str, ...]) -> str:
+def cleaned(message: str, secrets: tuple[str, ...]) -> str:
+    """Make an upstream's text fit for an error: printable, of bounded length, and with our secrets struck out."""
     text = "".join(letter if letter.isprintable() else " " for letter in message)
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "•••")

@@ -22,6 +22,7 @@ import httpx
 
 from schemas.errors import ConfigurationError, OurFault, TryAgain, UpstreamError
 from services.clients.answers import Answer, read_retry_after
+from services.clients.watch import WATCH, Line
 
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _OURS: Final = (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL)
@@ -37,7 +38,7 @@ class Bounds:
         read: between two pieces of the answer.
         write: between two pieces of the request.
         pool: until a connection of the client is free.
-        whole: for the whole answer, however steadily it drips.
+        whole: for the whole call, however steadily the answer drips.
         retry_after: the longest pause that an upstream may ask of us.
         answer_bytes: the largest answer.
     """
@@ -67,11 +68,12 @@ def ssl_context(ca_file: Path | None = None) -> ssl.SSLContext:
 
 
 class Transport:
-    """Sends requests to one cloud upstream, with one client per thread.
+    """Sends requests to one upstream, a cloud or a device, with one client per thread.
 
     Args:
         base_url: scheme, host and the path that stands before every call.
         ca_file: trust only the CAs in this PEM file.
+        verify: decides whom to trust instead, such as one pinned certificate.
         trust_env: take proxies from the environment.
         clock: the time now, for Retry-After in its date form.
     """
@@ -81,6 +83,7 @@ class Transport:
         base_url: str,
         *,
         ca_file: Path | None = None,
+        verify: ssl.SSLContext | None = None,
         bounds: Bounds | None = None,
         user_agent: str = "keyturn",
         trust_env: bool = False,
@@ -91,8 +94,7 @@ class Transport:
         self._build = functools.partial(
             httpx.Client,
             base_url=base_url,
-            verify=ssl_context(ca_file),
-            timeout=_timeout(self._bounds),
+            verify=verify or ssl_context(ca_file),
             trust_env=trust_env,
             follow_redirects=False,
             headers={"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": "identity"},
@@ -107,28 +109,43 @@ class Transport:
         method: str,
         path: str,
         *,
+        query: str = "",
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         conceal: tuple[str, ...] = (),
+        patience: float = 0.0,
     ) -> Answer:
         """Send one request and read the whole answer.
 
         Args:
             method: such as ``POST``.
             path: below the base URL, starting with a slash.
+            query: stands after the path, already encoded; no error text repeats it.
             body: sent as JSON.
             headers: on top of the usual ones.
             conceal: secrets of this request, struck out should the upstream's message repeat them.
+            patience: seconds that the upstream was asked to wait before it answers, on top of the bounds.
 
         Raises:
             TryAgain: the network failed, or the answer was 408, 425, 429 or 5xx.
             OurFault: the certificate is not trusted, the request cannot be sent, or the answer is too large.
         """
+        deadline = time.monotonic() + self._bounds.whole + patience
+        timeout = _timeout(self._bounds, patience)
+        url = f"{path}?{query}" if query else path
+        client = self._client()
+        line = self._mine.line
+        trace = {"trace": line.note}
         try:
-            with self._client().stream(method, path, json=body, headers=headers) as response:
-                content = self._read(response, path)
+            with (
+                WATCH.until(deadline, line.hang_up),
+                client.stream(method, url, json=body, headers=headers, timeout=timeout, extensions=trace) as response,
+            ):
+                content = self._read(response, path, deadline)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             fault = _fault(error, method, path)
+            if fault.sent and time.monotonic() >= deadline:
+                fault = self._unfinished(path)
         else:
             answer = _answer(response, method, path, content, conceal)
             if answer.status in _PASSING or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -149,6 +166,7 @@ class Transport:
         client: httpx.Client | None = getattr(self._mine, "client", None)
         if client is None or self._closed:
             client = self._mine.client = self._another()
+            self._mine.line = Line()
         return client
 
     def _another(self) -> httpx.Client:
@@ -163,8 +181,7 @@ class Transport:
             self._clients.append((threading.current_thread(), client))
             return client
 
-    def _read(self, response: httpx.Response, path: str) -> bytes:
-        deadline = time.monotonic() + self._bounds.whole
+    def _read(self, response: httpx.Response, path: str, deadline: float) -> bytes:
         content = bytearray()
         for piece in response.iter_bytes():
             content += piece
@@ -172,8 +189,11 @@ class Transport:
                 text = f"{path} answered more than {self._bounds.answer_bytes} bytes"
                 raise OurFault(text, call=path, status=response.status_code)
             if time.monotonic() > deadline:
-                raise TryAgain(f"{path} did not finish its answer within {self._bounds.whole:g} s", call=path)
+                raise self._unfinished(path)
         return bytes(content)
+
+    def _unfinished(self, path: str) -> TryAgain:
+        return TryAgain(f"{path} did not finish its answer within {self._bounds.whole:g} s", call=path)
 
     def _passing(self, answer: Answer, retry_after: str | None) -> TryAgain:
         pause = None if retry_after is None else read_retry_after(retry_after, now=self._clock().timestamp())
@@ -181,8 +201,8 @@ class Transport:
         return TryAgain(answer.text, call=answer.path, status=answer.status, retry_after=pause)
 
 
-def _timeout(bounds: Bounds) -> httpx.Timeout:
-    return httpx.Timeout(connect=bounds.connect, read=bounds.read, write=bounds.write, pool=bounds.pool)
+def _timeout(bounds: Bounds, patience: float) -> httpx.Timeout:
+    return httpx.Timeout(connect=bounds.connect, read=bounds.read + patience, write=bounds.write, pool=bounds.pool)
 
 
 def _fault(error: Exception, method: str, path: str) -> UpstreamError:
@@ -209,4 +229,12 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _answer(response: httpx.Response, method: str, path: str, content: bytes, conceal: tuple[str, ...]) -> Answer:
     authorization = response.request.headers.get("Authorization", "")
     secrets = (*conceal, authorization, authorization.rpartition(" ")[2])
-    return Answer.read(method=method, path=path, status=response.status_code, body=content, conceal=secrets)
+    return Answer.read(
+        method=method,
+        path=path,
+        status=response.status_code,
+        body=content,
+        conceal=secrets,
+        content_type=response.headers.get("Content-Type", ""),
+        challenges=tuple(response.headers.get_list("WWW-Authenticate")),
+    )
