@@ -1,12 +1,17 @@
 """``keyturn sandbox``: a twin of an outside system, to try Keyturn against."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 if TYPE_CHECKING:
     from services.sandbox.server import Address
     from services.sandbox.tap.fleet import Fleet
+    from services.sandbox.twon.park import Park
+
+Firmware = Literal["2.49", "2.50", "mixed"]
+Algorithm = Literal["md5", "sha-256", "mixed"]
+Auth = Literal["digest", "basic", "none"]
 
 app = typer.Typer(no_args_is_help=True, help="Twins of the outside systems, over real sockets, with fault dials.")
 
@@ -83,6 +88,80 @@ def tap(  # noqa: PLR0913 - a command line has as many options as it has
         raise typer.Exit(1) from None
 
 
+@app.command()
+def centagate(
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port and prints it.")],
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    users: Annotated[int, typer.Option(min=0, max=9999, help="Users and free hardware tokens to begin with.")] = 0,
+) -> None:
+    """Run a twin of a CENTAGATE server until it is stopped: sandbox-admin/sandbox-password.
+
+    The keys that sign its login are sandbox-integration-key and sandbox-secret-key; users are user-0001 and so on,
+    with phone +999000000001 and hardware token SN00000001.
+    """
+    from services.sandbox.centagate.app import build
+    from services.sandbox.centagate.twin import Twin
+    from services.sandbox.server import serve
+
+    try:
+        serve(build(Twin(users=users)), host=host, port=port, ready=_print_centagate)
+    except OSError as error:
+        typer.echo(f"The twin cannot listen on {host} port {port}: {error.strerror or error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _print_centagate(address: "Address") -> None:
+    from services.sandbox.centagate.endpoints import BASE_PATH
+    from services.sandbox.centagate.twin import ADMIN_USERNAME
+
+    api, dials = f"{address.url}{BASE_PATH}", f"{address.url}/_twin/dials"
+    typer.echo(f"CENTAGATE twin ready: API {api}  admin {ADMIN_USERNAME}  dials {dials}")
+
+
+@app.command()
+def twon(  # noqa: PLR0913 - a command line has as many options as it has
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the first device; 0 takes free ones.")],
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    devices: Annotated[int, typer.Option(min=1, max=5000, help="Devices; ports and serial numbers count up.")] = 1,
+    serial: Annotated[str, typer.Option(help="Serial number of the first device.")] = "54-1046-0745",
+    location: Annotated[str, typer.Option(help="All are of this location; else each is of its own.")] = "",
+    location_size: Annotated[int, typer.Option(min=0, help="So many are of a location, whose names count up.")] = 0,
+    https: Annotated[bool, typer.Option("--https", help="HTTPS with self-signed certificates.")] = False,
+    firmware: Annotated[Firmware, typer.Option(help="From 2.50 on private keys are not read back.")] = "2.50",
+    algorithm: Annotated[Algorithm, typer.Option(help="Hash of the Digest login.")] = "md5",
+    auth: Annotated[Auth, typer.Option(help="How the API lets in.")] = "digest",
+    keys: Annotated[int, typer.Option(min=0, max=4, help="Keys of a location to begin with.")] = 1,
+    dials: Annotated[int, typer.Option(min=0, max=65535, help="HTTP port of dials, counts, state, phones.")] = 0,
+) -> None:
+    """Run a twin of one 2N access device, or of many, until it is stopped: account admin, password 2n."""
+    from schemas.errors import InputError
+    from services.sandbox.server import serve
+    from services.sandbox.twon.app import build
+    from services.sandbox.twon.factory import Factory
+    from services.sandbox.twon.park import Park
+
+    factory = Factory(
+        devices=devices,
+        serial=serial,
+        location=location,
+        location_size=location_size,
+        firmware=firmware,
+        algorithm=algorithm,
+        auth=auth,
+        keys=keys,
+    )
+    try:
+        park = Park(factory.models(), host=host, port=port, https=https)
+        serve(build(park), host=host, port=dials, ready=lambda address: _print_twon(park, address))
+    except InputError as error:
+        raise typer.BadParameter("; ".join(error.faults)) from None
+    except OSError as error:
+        typer.echo(f"The twin cannot listen on {host} port {port}: {error.strerror or error}", err=True)
+        raise typer.Exit(1) from None
+
+
 def _split(address: str) -> tuple[str, int]:
     host, colon, port = address.rpartition(":")
     if not (host and colon and port.isdecimal()):
@@ -97,6 +176,18 @@ def _print_taps(fleet: "Fleet", address: "Address") -> None:
         tcp, serials = f"{tcp} to {last.tcp.port}", f"{serials} to {last.serial}"
     relay = f"  relay mqtt://{first.relay.settings.host}:{first.relay.settings.port}" if first.relay else ""
     typer.echo(f"Tap twin ready: TCP {tcp}  serial {serials}{relay}  dials {address.url}/_twin/dials")
+
+
+def _print_twon(park: "Park", address: "Address") -> None:
+    first, last = park.stations[0], park.stations[-1]
+    where, serials = first.url, first.device.serial
+    if first is not last:
+        where, serials = f"{where} to {last.port}", f"{serials} to {last.device.serial}"
+    locations = list(dict.fromkeys(station.device.location for station in park.stations))
+    place = f"location {locations[0]}" + (f" to {locations[-1]}" if len(locations) > 1 else "")
+    seal = f"  fingerprint {first.identity.fingerprint}" if first.identity else ""
+    account = f"account {first.device.model.user} ({first.device.model.auth})"
+    typer.echo(f"2N twin ready: {where}  serial {serials}  {place}  {account}{seal}  dials {address.url}/_twin/dials")
 
 
 def _print_ready(address: "Address") -> None:
