@@ -1,4 +1,4 @@
-"""The tokens of a u-blox session: how they are obtained, how long they are good for, and how they are sealed for Redis.
+"""The tokens of a u-blox session: how they are obtained and how long they are good for.
 
 No I/O and no clock: `obtaining` yields the requests to send and is sent their answers, so one flow serves the client
 and the tests. Source: Security Services REST APIs 1.1.29, ``/authenticate`` and ``/refreshauthtoken``.
@@ -6,23 +6,19 @@ and the tests. Source: Security Services REST APIs 1.1.29, ``/authenticate`` and
 
 import base64
 import binascii
-import dataclasses
 import json
 import math
-import os
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretStr
 
 from schemas.errors import OurFault, TryAgain
 from schemas.ublox import Authenticate, RefreshAuthToken, UbloxRequest, read_text
+from services.clients import shared_session
 from services.clients.answers import Answer
+from services.clients.shared_session import Lasting
 
 ASSUMED_LIFE: Final = 3600.0
 """Seconds that an AuthToken is taken to live when it does not say; both samples of the document live this long."""
@@ -34,26 +30,18 @@ _REFRESH_AT: Final = 0.8
 _MARGIN: Final = 30.0
 _MARGIN_SHARE: Final = 0.05
 _JWT_PARTS: Final = 3
-_NONCE: Final = 12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Tokens:
-    """One session; times in seconds since the epoch.
+class Tokens(Lasting):
+    """One session; `auth` is the AuthToken.
 
     Attributes:
-        refresh_at: from here on a new AuthToken is fetched ahead of need.
-        usable_until: a little before the end, so that a request under way does not outlive its token.
-        refresh_until: when the RefreshToken is spent.
-        generation: grows with every change, so that processes whose clocks differ agree on which session is newer.
+        refresh_until: when the RefreshToken is spent, in seconds since the epoch.
     """
 
-    auth: str = field(repr=False)
     refresh: str | None = field(repr=False)
-    refresh_at: float
-    usable_until: float
     refresh_until: float
-    generation: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,28 +94,11 @@ def session(auth: str, refresh: str | None, *, now: float, refresh_until: float)
     )
 
 
-class Seal:
-    """Seals sessions for Redis: AES-256-GCM, the key derived from the API secret, the name bound as associated data."""
+class Seal(shared_session.Seal[Tokens]):
+    """Seals sessions with u-blox by the API secret."""
 
     def __init__(self, api_secret: SecretStr, *, name: str) -> None:
-        derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"keyturn ublox session 1")
-        self._cipher = AESGCM(derive.derive(api_secret.get_secret_value().encode()))
-        self._name = name.encode()
-
-    def close(self, tokens: Tokens) -> bytes:
-        """Seal a session."""
-        nonce = os.urandom(_NONCE)
-        return nonce + self._cipher.encrypt(nonce, json.dumps(dataclasses.asdict(tokens)).encode(), self._name)
-
-    def open(self, sealed: bytes | None) -> Tokens | None:
-        """Open a sealed session; None for anything that we did not seal under this name and secret."""
-        if sealed is None:
-            return None
-        try:
-            content = self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], self._name)
-            return Tokens(**json.loads(content))
-        except (InvalidTag, ValueError, TypeError):
-            return None
+        super().__init__(api_secret, name=name, purpose="keyturn ublox session 1", kind=Tokens)
 
 
 def _token(answer: Answer, key: str) -> str:
