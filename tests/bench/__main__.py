@@ -1,4 +1,4 @@
-"""Runs the benchmark: the stories of flood, latency, growth and Tap, then the report.
+"""Runs the benchmark: the stories of flood, latency, growth, Tap and 2N, then the report.
 
 ``python -m tests.bench`` runs everything and writes ``var/bench.json``. A story's name runs it alone, and ``--only``
 takes some systems of the flood; what such a part finds is shown, and kept only when ``--output`` names a file.
@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from tests.bench import accept, growth, latency, report, tap
+from tests.bench import accept, growth, latency, report, tap, twon
 from tests.bench.figures import GOALS, Rounds, by_name
 from tests.bench.keyturn import POSTGRES, SQLITE
 from tests.bench.processes import ROOT, WORKSHOP, DidNotRun
@@ -26,7 +26,7 @@ from tests.bench.systems import BARE, BULLMQ, BULLMQ_SYNCED, DELAY, Grounds, Sys
 
 SYSTEMS: Final = (BARE, SQLITE, POSTGRES, DELAY, BULLMQ, BULLMQ_SYNCED)
 ON_SERVERS: Final = ("flood", "latency", "growth")
-STORIES: Final = (*ON_SERVERS, "tap")
+STORIES: Final = (*ON_SERVERS, "tap", "twon")
 
 
 def options() -> argparse.Namespace:
@@ -72,6 +72,8 @@ def run(given: argparse.Namespace, systems: list[System], failures: list[str]) -
         rounds, figures = run_on_servers(given, systems, failures)
     if "tap" in stories:
         figures |= attempt("tap", tap.measure, failures)
+    if "twon" in stories:
+        figures |= attempt("twon", twon.measure, failures)
     return rounds, figures
 
 

@@ -38,6 +38,7 @@ GOALS: Final[Mapping[str, Goal]] = {
     "tap_login_vs_vendor": Goal(3, at_least=True),
     "tap_exchange_vs_vendor": Goal(3, at_least=True),
     "tap_exchange_period0_vs_vendor": Goal(3, at_least=True),
+    "twon_fanout_vs_ideal": Goal(1.3, at_least=False),
 }
 
 

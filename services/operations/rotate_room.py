@@ -1,0 +1,120 @@
+"""Room for one more key: which keys of the location go, which must stay, and why.
+
+A device holds four keys. Access Commander drops the oldest for a fifth without a word, and a phone that did not come by
+since it was followed is locked out. So a key goes only when a newer one has been the primary key everywhere for
+`drop_after_days`, and no phone that the logs show before that day is missing from those they show since: a phone that
+came by has been handed the primary key. Sources: 2N FAQ on location keys; HTTP API manual, event MobKeyEntered.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from schemas.mobile_keys import HeldKey
+from services.operations.rotate_choice import standing
+from services.operations.rotate_lists import surplus, told
+from services.operations.twon_access import Phones
+
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """When a key may go.
+
+    Attributes:
+        drop_after: how long its successor must have been the primary key of every device.
+        drop_oldest: a person's word that the oldest may go anyhow.
+        published: the public halves of keys that everybody can read: they go first, needed or not.
+        phones: tells when each phone was let in; asked only when the age of a key lets it go.
+    """
+
+    drop_after: timedelta
+    drop_oldest: bool
+    published: Collection[str]
+    phones: Callable[[], Phones]
+    now: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Room:
+    """What was found.
+
+    Attributes:
+        leaves: ids of the keys that go.
+        by_rule: whether a key goes that no person has given up.
+        lacking: why there is no room; empty when there is.
+    """
+
+    leaves: frozenset[str] = frozenset()
+    by_rule: bool = False
+    lacking: tuple[str, ...] = ()
+
+
+def make_room(
+    first: HeldKey | None,
+    keys: Sequence[HeldKey],
+    *,
+    seen: Collection[str],
+    heads: Collection[str],
+    leaves: Collection[str],
+    rule: Rule,
+) -> Room:
+    """Decide which keys go, so that one list of four holds all others.
+
+    Args:
+        first: the key that is to be the primary one; None for one that is still to be made.
+        keys: the keys of the location, the newest first.
+        seen: ids of the keys that some device has.
+        heads: ids of those that some device has as its primary key.
+        leaves: ids of those that go already.
+        rule: when a key may go.
+    """
+    over = surplus("" if first is None else first.id, seen, leaves)
+    going, by_rule, reasons = set(leaves), False, []
+    for key in _in_order(keys, heads, rule.published):
+        if key.id not in seen or key.id in going or key == first or (over <= 0 and key.public not in rule.published):
+            continue
+        given_up = rule.drop_oldest and over > 0
+        reason = "" if given_up else _must_stay(key, keys, heads, rule)
+        if reason:
+            reasons.append(reason)
+        else:
+            going.add(key.id)
+            over, by_rule = over - 1, by_rule or not given_up
+    return Room(leaves=frozenset(going), by_rule=by_rule, lacking=tuple(reasons) if over > 0 else ())
+
+
+def left_since(key: HeldKey, keys: Sequence[HeldKey]) -> datetime | None:
+    """Since when phones that come by are taken from this key: a newer one was the primary key everywhere then."""
+    line = standing(keys)
+    newer = line[: line.index(key)]
+    return min((each.primary_since for each in newer if each.primary_since is not None), default=None)
+
+
+def unseen(phones: Phones, since: datetime) -> Collection[str]:
+    """The phones that the logs show before a day, and not since."""
+    return {phone for phone, times in phones.items() if times and max(times) < since}
+
+
+def _in_order(keys: Sequence[HeldKey], heads: Collection[str], published: Collection[str]) -> list[HeldKey]:
+    """Published ones first, the oldest next, and last those that some device hands to phones to this day."""
+    oldest_first = standing(keys)[::-1]
+    return sorted(oldest_first, key=lambda key: (key.id in heads, key.public not in published))
+
+
+def _must_stay(key: HeldKey, keys: Sequence[HeldKey], heads: Collection[str], rule: Rule) -> str:
+    """Hold a key against the rule; give why it stays, or nothing."""
+    since = left_since(key, keys)
+    name = f"{told(key.public)} (made {key.created_at:%d %b %Y})"
+    if key.id in heads:
+        return f"{name} is the primary key of a device"
+    if since is None:
+        return f"{name}: no newer key was yet the primary key of every device"
+    if rule.now - since < rule.drop_after:
+        days, needed = (rule.now - since) // _DAY, rule.drop_after // _DAY
+        return f"{name} was followed {days} days ago, and phones are given {needed}"
+    if missing := unseen(rule.phones(), since):
+        return f"{name}: {len(missing)} of the phones that used a device before {since:%d %b %Y} did not since"
+    return ""
