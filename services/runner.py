@@ -18,7 +18,7 @@ import structlog
 
 from infra.broker import PREFIX, Ring
 from infra.ledger import Ledger, Settlement
-from schemas.errors import LedgerUnavailable, UpstreamError
+from schemas.errors import ConfigurationError, LedgerUnavailable, UpstreamError
 from schemas.jobs import Again, Job, Outcome, State
 from services.operations import OPERATIONS, Operation, Tools
 from services.operations.contract import outcome_of
@@ -185,6 +185,9 @@ class Runner:
             told, missing = {}, outcome_of(error)
         except LedgerUnavailable as error:
             told, missing = {}, Again(reason=str(error), counts=False)
+        except ConfigurationError as error:
+            log.error("the settings lack something", error=str(error))  # noqa: TRY400 - the text says all there is
+            told, missing = {}, Again(reason=str(error), our_fault=True)
         except Exception as error:
             log.exception("an operation failed")
             told, missing = {}, Again(reason=f"Keyturn failed: {type(error).__name__}", our_fault=True)

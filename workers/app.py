@@ -1,5 +1,6 @@
 """The Celery application of a worker or of beat, with its tasks and its habits."""
 
+from contextlib import closing
 from typing import Any, Final
 
 import structlog
@@ -7,7 +8,15 @@ from celery import Celery, signals
 
 from infra.broker import CONTROL
 from infra.settings import Settings
-from services.wiring import load_active_playbook, make_broker, make_taps, make_ublox, open_ledger
+from services.wiring import (
+    load_active_playbook,
+    make_broker,
+    make_centagate,
+    make_taps,
+    make_twon,
+    make_ublox,
+    open_ledger,
+)
 from workers.backstage import Backstage
 from workers.tasks import register
 
@@ -53,10 +62,13 @@ def run_worker(settings: Settings, queues: list[str]) -> None:
 
 
 def _check_outside_systems(settings: Settings, queues: list[str]) -> None:
+    """Make the way to each outside system once, and let it go again."""
+    makers = {"twon": make_twon, "centagate": make_centagate, "tap": make_taps}
     if "ublox" in queues:
         make_ublox(settings)
-    if "tap" in queues:
-        make_taps(settings)
+    with closing(open_ledger(settings)) as ledger:
+        for queue in set(queues) & set(makers):
+            makers[queue](settings, ledger)
 
 
 def run_beat(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from schemas.events import EventType
 from services.cli.timeline import Timeline
 from services.sandbox.ublox.twin import API_KEY, API_SECRET
 
-_JOBS: Final = 2
+_EVENTS: Final = 2
 _DEFAULTS: Final = {
     "KEYTURN_RENEWAL_LOOK_EVERY": "2",  # a simulated device has its heartbeat every two seconds
     "KEYTURN_RENEWAL_DEADLINE": "60",
@@ -36,7 +36,12 @@ class Demonstration:
         }
         return upstream | {name: value for name, value in _DEFAULTS.items() if name not in environ}
 
-    def fire(self) -> None:
+    def devices(self) -> tuple[str, str]:
+        """Make two devices: one that will bootstrap, one whose certificate nears its end."""
+        fresh, aged = self._post("/_twin/devices", {"count": 2, "certificate_days_left": 30})["ROTPublicUIDs"]
+        return fresh, aged
+
+    def fire(self, fresh: str, aged: str) -> None:
         """Subscribe to every event type, then let the two events happen."""
         answer = self._post("/v1/authenticate", {"APIKey": API_KEY, "APISecret": API_SECRET})
         bearer = f"Bearer {answer['AuthToken']}"
@@ -47,23 +52,22 @@ class Demonstration:
                 "NotificationType": event_type,
             }
             self._post("/v1/notification/webhook/create", registration, authorization=bearer)
-        fresh, aged = self._post("/_twin/devices", {"count": 2, "certificate_days_left": 30})["ROTPublicUIDs"]
         self._post("/_twin/fire", {"type": EventType.BOOTSTRAP, "devices": [fresh]})
         self._post("/_twin/fire", {"type": EventType.CERTIFICATE_EXPIRATION, "devices": [aged]})
 
     def has_ended(self, timeline: Timeline) -> bool:
-        """Whether both jobs have come to an end."""
-        return len(timeline.ended) >= _JOBS
+        """Whether every job of both events has come to an end."""
+        return timeline.events >= _EVENTS and len(timeline.ended) >= _EVENTS and timeline.at_rest
 
     def verified(self, timeline: Timeline) -> bool:
-        """Whether both were verified."""
-        return list(timeline.ended.values())[:_JOBS] == ["succeeded"] * _JOBS
+        """Whether each of them was verified."""
+        return set(timeline.ended.values()) == {"succeeded"}
 
     def verdict(self, timeline: Timeline) -> str:
         """One sentence of how it went."""
-        seconds = time.monotonic() - self._began
+        seconds, jobs = time.monotonic() - self._began, len(timeline.ended)
         if self.verified(timeline):
-            return f"[bold green]Both events verified[/bold green] {seconds:.1f} s after they were fired."
+            return f"[bold green]Both events verified[/bold green], {jobs} jobs, {seconds:.1f} s after they were fired."
         return "[bold red]Not verified[/bold red]: a job needs a person; its reason stands above."
 
     def _post(self, path: str, body: Mapping[str, object], *, authorization: str | None = None) -> Any:

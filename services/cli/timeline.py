@@ -25,7 +25,13 @@ class Timeline:
         self._after = ledger.history.newest_event()
         self._planned = self._after
         self._shown: dict[int, tuple[str, str]] = {}
+        self.events = 0
         self.ended: dict[int, str] = {}
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether every job that was shown has come to an end."""
+        return self._shown.keys() <= self.ended.keys()
 
     def look(self) -> None:
         """Print what changed."""
@@ -41,6 +47,7 @@ class Timeline:
             if event.state == "new":
                 break
             self._planned = event.id
+            self.events += 1
             lines.append(_event_line(event))
         return lines
 

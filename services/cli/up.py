@@ -4,9 +4,8 @@ import os
 import secrets
 import signal
 import socket
-import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -16,13 +15,19 @@ from rich.console import Console
 from infra.embedded import valkey_command
 from infra.ledger import Ledger, migrate
 from infra.settings import Settings, load_settings, variables
+from infra.vault import new_ring_line
 from schemas.errors import ConfigurationError
 from services.cli.demonstration import Demonstration
 from services.cli.supervisor import Part
 from services.cli.timeline import Timeline
+from services.cli.twins import Twins, keyturn, ports_from
+from services.fleet import Importer
+from services.wiring import now, open_vault
 
 READY_SECONDS: Final = 30.0
 _LOOK_EVERY: Final = 0.1
+_WORKERS: Final = {"control": ("control",), "ublox": ("ublox",), "doors": ("twon", "centagate", "tap")}
+"""Worker processes and their queues; on one machine the quieter ones share a process."""
 
 
 def up(*, demo: bool, until_verified: bool) -> int:
@@ -50,7 +55,7 @@ class House:
         self._environ = variables(os.environ)
         self.settings = self._settings()
         self._logs = self.settings.data_dir / "log"
-        self._sandbox_url: str | None = None
+        self._twins = Twins(ports_from(_free_port)) if self.settings.ublox_base_url is None else None
 
     def _settings(self) -> Settings:
         """The settings, with what one machine can make up by itself where nothing is given."""
@@ -61,7 +66,9 @@ class House:
             raise ConfigurationError(f"KEYTURN_DATA_DIR: {data_dir} cannot be written: {error.strerror}") from None
         self._environ["KEYTURN_DATA_DIR"] = str(data_dir)
         if not self._is_given("KEYTURN_WEBHOOK_TOKENS"):
-            self._environ["KEYTURN_WEBHOOK_TOKENS_FILE"] = str(_own_token(data_dir / "webhook-token"))
+            self._environ["KEYTURN_WEBHOOK_TOKENS_FILE"] = str(_own(data_dir / "webhook-token", _new_token))
+        if not self._is_given("KEYTURN_VAULT_KEYS"):
+            self._environ["KEYTURN_VAULT_KEYS_FILE"] = str(_own(data_dir / "vault-keys", new_ring_line))
         if not self._is_given("DATABASE_URL"):
             self._environ["DATABASE_URL"] = f"sqlite:///{data_dir}/keyturn.db"
         self._own_redis = not self._is_given("REDIS_URL")
@@ -83,24 +90,22 @@ class House:
         if self._own_redis:
             folder = self.settings.data_dir / "valkey"
             self._start("redis", valkey_command(port=self._redis_port, password=self._redis_password, folder=folder))
-        if self.settings.ublox_base_url is None:
-            self._start_sandbox()
+        if self._twins:
+            self._start_twins(self._twins)
         self.url = f"http://{_reachable(self.settings.host)}:{self.settings.port}"
-        self._start("web", _keyturn("web"))
-        self._start("control", _keyturn("worker", "-Q", "control"))
-        self._start("ublox", _keyturn("worker", "-Q", "ublox"))
-        if self.settings.fleet_file:
-            self._start("tap", _keyturn("worker", "-Q", "tap"))
-        self._start("beat", _keyturn("beat"))
+        self._start("web", keyturn("web"))
+        for name, queues in _WORKERS.items():
+            self._start(name, keyturn("worker", "-Q", ",".join(self._served(queues))))
+        self._start("beat", keyturn("beat"))
         self._await(f"{self.url}/healthz", "web")
-        if self._sandbox_url:
-            self._await(f"{self._sandbox_url}/_twin/dials", "sandbox")
+        for name, url in self._twins.control().items() if self._twins else ():
+            self._await(url, name)
 
     def live(self, *, demo: bool, until_verified: bool) -> int:
         """Print the timeline and keep the parts alive."""
         self._introduce()
         timeline = Timeline(self._ledger, self._console)
-        demonstration = self._demonstration() if demo else None
+        demonstration = self._demonstration(self._twins) if demo and self._twins else None
         while True:
             timeline.look()
             self._revive()
@@ -123,34 +128,45 @@ class House:
         self._parts.append(part)
         return part
 
-    def _start_sandbox(self) -> None:
-        port = _free_port()
-        self._sandbox_url = f"http://127.0.0.1:{port}"
-        self._start("sandbox", _keyturn("sandbox", "ublox", "--port", str(port)))
-        self._environ |= Demonstration.environ_for(self._sandbox_url, self._environ)
+    def _start_twins(self, twins: Twins) -> None:
+        for name, command in twins.commands(location=f"Entrance {secrets.token_hex(2)}").items():
+            self._start(name, command)
+        self._environ |= Demonstration.environ_for(twins.ublox_url, self._environ)
+        if self.settings.centagate_base_url is None:
+            self._environ |= twins.centagate_environ()
         self.settings = load_settings(self._environ)
 
-    def _demonstration(self) -> Demonstration | None:
-        if self._sandbox_url is None:
-            return None
+    def _served(self, queues: tuple[str, ...]) -> list[str]:
+        """The queues whose outside system is there to be spoken to."""
+        return [queue for queue in queues if queue != "centagate" or self.settings.centagate_base_url]
+
+    def _demonstration(self, twins: Twins) -> Demonstration:
         token = self.settings.webhook_tokens[0].get_secret_value()
-        demonstration = Demonstration(self._sandbox_url, hook=f"{self.url}/webhooks/ublox", token=token)
-        demonstration.fire()
+        demonstration = Demonstration(twins.ublox_url, hook=f"{self.url}/webhooks/ublox", token=token)
+        fresh, aged = demonstration.devices()
+        vault = open_vault(self.settings, self._ledger)
+        inventory = twins.write_inventory(self.settings.data_dir / "sandbox", fresh)
+        Importer(self._ledger, lambda: vault, clock=now).take(inventory)
+        demonstration.fire(fresh, aged)
         return demonstration
 
     def _introduce(self) -> None:
         say = self._console.print
-        upstream = f"{self._sandbox_url}  (simulated: none is configured)"
         lines = [
             f"Receiver  {self.url}/webhooks/ublox",
             f"Health    {self.url}/readyz",
-            f"u-blox    {upstream if self._sandbox_url else self.settings.ublox_base_url}",
+            f"Upstreams {self._upstreams()}",
             f"Ledger    {self.settings.shown()['DATABASE_URL']}",
             f"Logs      {self._logs}/",
         ]
         if waiting := self._ledger.history.open_jobs():
             lines.append(f"Going on with {waiting} open jobs of the last run.")
         say("\n".join(lines), end="\n\n", highlight=False, soft_wrap=True)
+
+    def _upstreams(self) -> str:
+        if self._twins is None:
+            return str(self.settings.ublox_base_url)
+        return f"u-blox {self._twins.ublox_url}, 2N, CENTAGATE and a Tap, all simulated: none is configured"
 
     def _await(self, url: str, name: str) -> None:
         deadline = time.monotonic() + READY_SECONDS
@@ -176,17 +192,17 @@ class House:
                 part.start()
 
 
-def _keyturn(*words: str) -> list[str]:
-    return [sys.executable, "-P", "-m", "services.cli.main", *words]  # -P: no code from the folder we stand in
-
-
-def _own_token(path: Path) -> Path:
-    """A webhook token of this machine's own, made once and readable by its owner alone."""
+def _own(path: Path, make: Callable[[], str]) -> Path:
+    """A secret of this machine's own, made once and readable by its owner alone."""
     if not path.exists():
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write(f"Bearer {secrets.token_urlsafe(32)}\n")
+            file.write(f"{make()}\n")
     return path
+
+
+def _new_token() -> str:
+    return f"Bearer {secrets.token_urlsafe(32)}"
 
 
 def _free_port() -> int:

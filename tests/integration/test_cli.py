@@ -22,7 +22,7 @@ def keyturn(folder: Path, *words: str, **env: str) -> subprocess.CompletedProces
 
 
 def test_help_names_every_command() -> None:
-    commands = ("up", "web", "worker", "beat", "migrate", "playbook", "sandbox")
+    commands = ("up", "web", "worker", "beat", "migrate", "playbook", "sandbox", "fleet", "vault", "tap")
     shown = CliRunner().invoke(app, ["--help"])
     assert shown.exit_code == 0
     for command in commands:
@@ -140,7 +140,7 @@ def test_a_queue_that_is_not_there_is_told(tmp_path: Path) -> None:
     for queues in ("twonn", " , "):
         done = keyturn(tmp_path, "worker", "-Q", queues, KEYTURN_WEBHOOK_TOKENS=TOKEN)
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.startswith("queues are control, ublox, tap; not ")
+        assert done.stderr.startswith("queues are control, ublox, tap, twon, centagate; not ")
 
 
 def test_the_ledger_that_migrate_makes_is_a_plain_sqlite_file(tmp_path: Path) -> None:

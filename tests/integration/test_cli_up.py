@@ -13,7 +13,16 @@ from tests.integration.upstreams import free_port
 from tests.support.processes import CLI, Process, answers, clean_environ, ran, started
 from tests.support.site import TOKEN
 
-PARTS = {"redis", "sandbox", "web", "control", "ublox", "beat"}
+TWINS = {"sandbox-ublox", "sandbox-twon", "sandbox-centagate", "sandbox-tap"}
+PARTS = {"redis", "web", "control", "ublox", "doors", "beat", *TWINS}
+STORY = (
+    "ublox.rotate_e2e_key on 0002000089000001",
+    "ublox.renew_certificate on 0002000089000002",
+    "twon.rotate_mobile_key on location:Entrance",
+    "centagate.register_token on user-0001/sms",
+    "centagate.register_token on user-0001/otp",
+    "tap.reconfigure on IOTZ00000000000042",
+)
 KILLED = ("services.cli.main web", "workers worker ublox", "valkey")
 
 
@@ -52,7 +61,9 @@ def test_two_events_are_verified_and_no_process_is_left(tmp_path: Path) -> None:
     with up(tmp_path, "--until-verified") as (house, url):
         assert house.child.wait(60) == 0, house.output
         assert "Both events verified" in house.output
-        assert house.output.count("verified: looked again") == 2
+        assert house.output.count("verified: ") == len(STORY)
+        assert all(job in house.output for job in STORY)
+        assert "new primary on 2 of 2 devices" in house.output
         assert f"Receiver  {url}/webhooks/ublox" in house.output
         assert of_folder(tmp_path) == {}
     assert {path.stem for path in (tmp_path / "data" / "log").iterdir()} == PARTS

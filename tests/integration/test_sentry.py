@@ -1,12 +1,8 @@
 """Sentry: what really leaves the machine, byte by byte, when errors happen near secrets."""
 
 import asyncio
-import gzip
-import json
 import logging
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any, NoReturn
 from uuid import uuid4
 
@@ -22,6 +18,7 @@ from starlette.routing import Route
 from infra.logs import configure_logs
 from infra.sentry import configure_sentry
 from infra.settings import Settings, load_settings
+from tests.support.sentry import Inbox, sentry_inbox
 
 TOKEN, API_KEY, API_SECRET, PASSWORD = (uuid4().hex for _ in range(4))
 """Known to the settings, so masked wherever they stand."""
@@ -32,43 +29,10 @@ LOCAL, HEADER, COOKIE, QUERY, BODY, ARGUMENT, FIELD = (uuid4().hex for _ in rang
 SECRETS = (TOKEN, API_KEY, API_SECRET, PASSWORD, LOCAL, HEADER, COOKIE, QUERY, BODY, ARGUMENT, FIELD)
 
 
-class Inbox(ThreadingHTTPServer):
-    """A Sentry of our own: it keeps each envelope as it came, unpacked."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Envelopes)
-        self.envelopes: list[bytes] = []
-
-    def events(self) -> list[dict[str, Any]]:
-        """Give the error events of all envelopes."""
-        lines = [json.loads(line) for envelope in self.envelopes for line in envelope.splitlines() if line]
-        return [line for line in lines if "exception" in line or "logentry" in line]
-
-
-class _Envelopes(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        packed = self.headers.get("Content-Encoding")
-        assert packed in {None, "gzip"}
-        assert isinstance(self.server, Inbox)
-        self.server.envelopes.append(gzip.decompress(body) if packed else body)
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def inbox() -> Iterator[Inbox]:
-    with Inbox() as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with sentry_inbox() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def settings(inbox: Inbox | None) -> Settings:

@@ -184,8 +184,8 @@ def test_a_worker_stops_although_redis_is_away(house: House) -> None:
 @pytest.mark.parametrize(
     ("words", "changes", "sentence"),
     [
-        (("worker", "ublox", "blox"), {}, "queues are control, ublox, tap; not blox"),
-        (("worker",), {}, "queues are control, ublox, tap; not none"),
+        (("worker", "ublox", "blox"), {}, "queues are control, ublox, tap, twon, centagate; not blox"),
+        (("worker",), {}, "queues are control, ublox, tap, twon, centagate; not none"),
         (("work",), {}, "expected: worker QUEUE… or beat"),
         ((), {}, "expected: worker QUEUE… or beat"),
         (UBLOX, {"KEYTURN_UBLOX_BASE_URL": ""}, "KEYTURN_UBLOX_BASE_URL"),
