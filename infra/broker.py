@@ -16,7 +16,7 @@ from kombu.transport import virtual
 CONTROL: Final = "control"
 """The queue of planning and sweeping; every outside system has one of its own name."""
 
-QUEUES: Final = (CONTROL, "ublox", "tap")
+QUEUES: Final = (CONTROL, "ublox", "tap", "twon", "centagate")
 
 PLAN: Final = "keyturn.plan"
 SWEEP: Final = "keyturn.sweep"

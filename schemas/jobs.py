@@ -57,6 +57,7 @@ class NewJob:
         target: canonical name of the thing inside that system, such as a ROTPublicUID.
         parameters: JSON-able, validated by the operation's own schema.
         rule: the playbook rule that asked for it, or ``manual``.
+        lock: what only one running job of the system may hold, where that is more than the target.
         unless_under_way: when true, a running or awaiting job of the same operation and target serves this wish too.
     """
 
@@ -64,6 +65,7 @@ class NewJob:
     target: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     rule: str = "manual"
+    lock: str = ""
     unless_under_way: bool = False
 
     @property
@@ -73,8 +75,8 @@ class NewJob:
 
     @property
     def lock_key(self) -> str:
-        """What only one running job may hold: the target inside its system."""
-        return f"{self.system}:{self.target}"
+        """What only one running job may hold: the target inside its system, unless another lock is told."""
+        return f"{self.system}:{self.lock or self.target}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

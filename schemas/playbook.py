@@ -22,6 +22,17 @@ LONGEST_TEXT: Final = 500
 UNENFORCED: Final = ("window", "approval", "budget")
 """Fields of a rule that are understood but that nothing enforces yet."""
 
+Targets = Literal["device", "site.taps", "site.locations", "site.tokens"]
+"""What a rule's operations work on."""
+
+TARGETS_OF: Final[dict[str, Targets]] = {
+    "ublox": "device",
+    "tap": "site.taps",
+    "twon": "site.locations",
+    "centagate": "site.tokens",
+}
+"""The targets that the operations of an outside system understand."""
+
 LOOPS: Final[dict[tuple[EventType, str], str]] = {
     (EventType.CERTIFICATE_RENEWAL, "ublox.renew_certificate"): (
         "every renewal ends in another renewal event, so the rule would renew and be billed for ever"
@@ -128,8 +139,10 @@ class Rule(_Table):
     enabled: bool = True
     on: Trigger = Field(description='a table, such as { event = "DEVICE_BOOTSTRAP_EVENT" }')
     when: str | None = Field(default=None, description="a CEL condition", max_length=LONGEST_CONDITION)
-    targets: Literal["device", "site.taps"] = Field(
-        default="device", description='"device": the device of the event; "site.taps": the Taps of its site'
+    targets: Targets = Field(
+        default="device",
+        description='"device": the device of the event; "site.taps", "site.locations" or "site.tokens": what belongs to'
+        " its site",
     )
     do: Annotated[tuple[Step, ...], Field(strict=False, max_length=MOST_STEPS)] | None = None
     alert: str | None = Field(default=None, min_length=1, max_length=LONGEST_TEXT)

@@ -12,6 +12,8 @@ from infra.broker import PREFIX, Ring
 from infra.ledger import Ledger, Plan, Planned, StoredEvent
 from schemas.errors import LedgerUnavailable
 from schemas.events import EventType, Notification, read_notification
+from schemas.fleet import Fleet
+from services.fleet.inventory import Inventory
 from services.playbook import Playbook
 
 CHUNK: Final = 256
@@ -26,6 +28,7 @@ class Planner:
     def __init__(self, ledger: Ledger, playbook: Playbook, *, ring: Ring, clock: Callable[[], datetime]) -> None:
         self._ledger = ledger
         self._playbook = playbook
+        self._inventory = Inventory(ledger)
         self._ring = ring
         self._clock = clock
         self._turn = threading.Lock()
@@ -46,7 +49,8 @@ class Planner:
     def _plan_all(self) -> int:
         done = 0
         while events := self._ledger.inbox.waiting(CHUNK):
-            planned = self._store([self._plan(event) for event in events])
+            fleet = self._inventory.current()
+            planned = self._store([self._plan(event, fleet) for event in events])
             done += planned.events
             for operation, ids in planned.due.items():
                 self._ring(PREFIX + operation, ids)
@@ -74,16 +78,16 @@ class Planner:
                 planned.due.setdefault(operation, []).extend(ids)
         return planned
 
-    def _plan(self, event: StoredEvent) -> Plan:
+    def _plan(self, event: StoredEvent, fleet: Fleet) -> Plan:
         try:
             notification = read_notification(orjson.loads(event.body))
-            return self._decide(event, notification)
+            return self._decide(event, notification, fleet)
         except Exception as error:
             log.exception("an event could not be planned", event_id=event.id, receipt=event.receipt)
             return Plan(event_id=event.id, verdict=f"could not be planned: {type(error).__name__}", fault=True)
 
-    def _decide(self, event: StoredEvent, notification: Notification) -> Plan:
-        decision = self._playbook.decide(notification)
+    def _decide(self, event: StoredEvent, notification: Notification, fleet: Fleet) -> Plan:
+        decision = self._playbook.decide(notification, fleet)
         for alert in decision.alerts:
             log.error("alert", alert=alert, event_id=event.id, device=notification.device)
         for note in decision.notes:

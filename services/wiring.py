@@ -3,22 +3,31 @@
 import os
 import secrets
 import socket
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from celery import Celery
+from pydantic import SecretStr
 
 from infra.broker import Ring, make_celery
 from infra.coordination import Coordination
 from infra.ledger import Ledger, check_schema
+from infra.references import resolve
 from infra.settings import Settings
+from infra.vault import KeyRing, Vault
 from schemas.errors import ConfigurationError
-from schemas.fleet import Fleet
+from schemas.references import SecretReference
+from services.clients.centagate import Administrator, Centagate
 from services.clients.transport import Bounds, Transport
 from services.clients.ublox import Ublox
-from services.fleet import load_fleet
+from services.fleet import Inventory
 from services.fleet.access import FleetTaps
+from services.fleet.centagate import FleetCentagate
+from services.fleet.mobile_keys import SealedMobileKeys
+from services.fleet.twon import FleetTwon
 from services.operations import PARAMETERS, Tools
-from services.operations.contract import NO_TAPS, NO_UBLOX
+from services.operations.contract import NO_CENTAGATE, NO_TWON, NO_UBLOX
 from services.planner import Planner
 from services.playbook import Playbook, default_text, load_playbook, read_text
 from services.runner import Runner, Terms
@@ -42,6 +51,20 @@ def open_ledger(settings: Settings) -> Ledger:
     return ledger
 
 
+def open_vault(settings: Settings, ledger: Ledger) -> Vault:
+    """Open the vault in the ledger.
+
+    Raises:
+        ConfigurationError: there is no key ring, or it has faults.
+    """
+    if settings.vault_keys is None:
+        raise ConfigurationError(
+            "KEYTURN_VAULT_KEYS (or KEYTURN_VAULT_KEYS_FILE) is needed to open the vault:"
+            " 'keyturn vault new-key' makes its first line"
+        )
+    return Vault(ledger.secrets, KeyRing.parse(settings.vault_keys.get_secret_value()), clock=now)
+
+
 def make_broker(settings: Settings) -> Celery:
     """Make the Celery application, without tasks."""
     return make_celery(settings.redis_url.get_secret_value(), sweep_every=settings.sweep_every)
@@ -54,16 +77,7 @@ def load_active_playbook(settings: Settings) -> Playbook:
         InputError: it has faults.
     """
     text = read_text(settings.playbook_file) if settings.playbook_file else default_text()
-    return load_playbook(text, operations=PARAMETERS, fleet=load_active_fleet(settings))
-
-
-def load_active_fleet(settings: Settings) -> Fleet | None:
-    """Load the fleet file, where there is one.
-
-    Raises:
-        InputError: it has faults.
-    """
-    return load_fleet(settings.fleet_file) if settings.fleet_file else None
+    return load_playbook(text, operations=PARAMETERS)
 
 
 def make_ublox(settings: Settings) -> Ublox:
@@ -89,17 +103,60 @@ def make_ublox(settings: Settings) -> Ublox:
     )
 
 
-def make_taps(settings: Settings) -> FleetTaps:
-    """Make the way to every Tap.
+def make_taps(settings: Settings, ledger: Ledger) -> FleetTaps:
+    """Make the way to every Tap of the inventory.
 
     Raises:
-        ConfigurationError: there is no fleet file.
-        InputError: it has faults.
+        ConfigurationError: the key ring has faults.
     """
-    fleet = load_active_fleet(settings)
-    if fleet is None:
-        raise ConfigurationError("KEYTURN_FLEET_FILE is needed by a worker of the queue tap")
-    return FleetTaps(fleet)
+    return FleetTaps(Inventory(ledger).current, _revealer(settings, ledger))
+
+
+def make_twon(settings: Settings, ledger: Ledger) -> FleetTwon:
+    """Make the way to every 2N device of the inventory.
+
+    Raises:
+        ConfigurationError: there is no key ring for the keys that Keyturn makes, or it has faults.
+    """
+    vault = open_vault(settings, ledger)
+    store = SealedMobileKeys(ledger.mobile_keys, vault)
+    reveal = partial(resolve, vault=vault)
+    return FleetTwon(Inventory(ledger).current, reveal, store, threads=settings.worker_threads)
+
+
+def make_centagate(settings: Settings, ledger: Ledger) -> FleetCentagate:
+    """Make the way to CENTAGATE.
+
+    Raises:
+        ConfigurationError: no CENTAGATE is configured, or the key ring has faults.
+    """
+    url, username, password = (
+        settings.centagate_base_url,
+        settings.centagate_admin_username,
+        settings.centagate_admin_password,
+    )
+    integration_key, secret_key = settings.centagate_integration_key, settings.centagate_secret_key
+    if not (url and username and password and integration_key and secret_key):
+        raise ConfigurationError(
+            "KEYTURN_CENTAGATE_BASE_URL and what belongs to it are needed by a worker of the queue centagate"
+        )
+    bounds = Bounds(read=settings.centagate_timeout, whole=2 * settings.centagate_timeout)
+    client = Centagate(
+        url,
+        administrator=Administrator(
+            username=username, password=password, integration_key=integration_key, secret_key=secret_key
+        ),
+        transport=Transport(url, ca_file=settings.centagate_ca_file, bounds=bounds),
+        prefix=settings.centagate_prefix,
+        auth_prefix=settings.centagate_auth_prefix,
+        coordination=Coordination(settings.redis_url.get_secret_value()),
+    )
+    return FleetCentagate(Inventory(ledger).current, client, reveal=_revealer(settings, ledger))
+
+
+def _revealer(settings: Settings, ledger: Ledger) -> Callable[[SecretReference], SecretStr]:
+    """What fetches secrets; without a key ring, whoever needs the vault is told so."""
+    return partial(resolve, vault=open_vault(settings, ledger) if settings.vault_keys else None)
 
 
 def make_planner(settings: Settings, ledger: Ledger, ring: Ring) -> Planner:
@@ -111,7 +168,9 @@ def make_runner(settings: Settings, ledger: Ledger, ring: Ring) -> Runner:
     """Make the runner with its tools."""
     tools = Tools(
         ublox=make_ublox(settings) if settings.ublox_base_url else NO_UBLOX,
-        taps=make_taps(settings) if settings.fleet_file else NO_TAPS,
+        taps=make_taps(settings, ledger),
+        twon=make_twon(settings, ledger) if settings.vault_keys else NO_TWON,
+        centagate=make_centagate(settings, ledger) if settings.centagate_base_url else NO_CENTAGATE,
         note=ledger.work.note,
         clock=now,
         renewal_look_every=timedelta(seconds=settings.renewal_look_every),

@@ -45,6 +45,7 @@ class Planned:
 class _Open:
     id: int
     operation: str
+    target: str
     parameters: str
     state: str
     tried: bool
@@ -111,7 +112,8 @@ class _Batch:
 
     def _wish(self, job: NewJob, plan: Plan) -> str:
         parameters = canonical(job.parameters)
-        rivals = [job_ for job_ in self._open.get(job.lock_key, ()) if job_.operation == job.operation]
+        wished = job.operation, job.target  # a lock may be shared by several targets
+        rivals = [job_ for job_ in self._open.get(job.lock_key, ()) if (job_.operation, job_.target) == wished]
         for rival in rivals:
             waiting_same = rival.state in {"held", "due"} and rival.parameters == parameters
             if waiting_same or job.unless_under_way:
@@ -143,7 +145,12 @@ class _Batch:
         reason = _reason_to_wait(self._open.get(job.lock_key, ()))
         self._rows.append(_new_row(job, parameters, plan, self._now) | {"reason": reason})
         placeholder = _Open(
-            id=-len(self._rows), operation=job.operation, parameters=parameters, state="due", tried=False
+            id=-len(self._rows),
+            operation=job.operation,
+            target=job.target,
+            parameters=parameters,
+            state="due",
+            tried=False,
         )
         self._open.setdefault(job.lock_key, []).append(placeholder)
 
@@ -196,7 +203,7 @@ def _open_jobs(connection: Connection, plans: Sequence[Plan]) -> dict[str, list[
     if not keys:
         return {}
     query = text(
-        "SELECT id, lock_key, operation, parameters, state, fence, progress FROM jobs"  # noqa: S608 - constants only
+        "SELECT id, lock_key, operation, target, parameters, state, fence, progress FROM jobs"  # noqa: S608 - constants only
         f" WHERE lock_key IN :keys AND {OPEN_STATES} ORDER BY id{_hold(connection)}"
     ).bindparams(bindparam("keys", expanding=True))
     found: dict[str, list[_Open]] = {}
@@ -205,6 +212,7 @@ def _open_jobs(connection: Connection, plans: Sequence[Plan]) -> dict[str, list[
             _Open(
                 id=row.id,
                 operation=row.operation,
+                target=row.target,
                 parameters=row.parameters,
                 state=row.state,
                 tried=row.fence > 0,  # attempts are given back, a fence never falls

@@ -13,7 +13,7 @@ PREFIX: Final = "KEYTURN_"
 CONVENTIONAL: Final = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL", "sentry_dsn": "SENTRY_DSN"}
 """Fields whose variable goes without prefix, because hosting platforms set it under this name."""
 
-EMPTY_MEANS_SOMETHING: Final = frozenset({"ublox_auth_scheme"})
+EMPTY_MEANS_SOMETHING: Final = frozenset({"ublox_auth_scheme", "centagate_prefix", "centagate_auth_prefix"})
 """Fields for which an empty text is a value; for every other field it means "not given"."""
 
 LARGEST_FILE: Final = 65_536

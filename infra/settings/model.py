@@ -24,6 +24,7 @@ from infra.settings.samples import without_scheme
 Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
 Credential = Annotated[SecretStr | None, AfterValidator(rules.credential)]
 UpstreamAddress = Annotated[str, AfterValidator(rules.upstream_address)]
+PathPrefix = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")]
 ExistingFile = Annotated[Path, AfterValidator(rules.readable_file)]
 
 SHORTEST_SECRET_KEY: Final = 16
@@ -55,6 +56,11 @@ class Settings(BaseModel):
         Path("var"),
         description="Folder for what Keyturn keeps on this machine: the ledger, too, unless DATABASE_URL is given.",
     )
+    vault_keys: Annotated[SecretStr | None, AfterValidator(rules.vault_keys)] = Field(
+        None,
+        description="The ring keys of the vault, one per line, newest first; `keyturn vault new-key` makes one. "
+        "Whoever loses them loses every secret in the vault.",
+    )
 
     host: str = Field("127.0.0.1", min_length=1, description="Address that the web process listens on.")
     port: int = Field(8080, ge=0, le=65_535, description="Port that the web process listens on; 0 takes a free one.")
@@ -84,10 +90,27 @@ class Settings(BaseModel):
         None, description="PEM file of the authorities to trust for u-blox instead of the public ones."
     )
 
-    playbook_file: ExistingFile | None = Field(None, description="The playbook; without it the built-in one is used.")
-    fleet_file: ExistingFile | None = Field(
-        None, description="The fleet file: sites, their devices and their Taps; without it there are no Taps."
+    centagate_base_url: UpstreamAddress | None = Field(
+        None, description="Address of CENTAGATE, without /CentagateWS; without it no token is registered."
     )
+    centagate_prefix: PathPrefix = Field(
+        "", description="Path before /CentagateWS in management calls; some installations want /v2."
+    )
+    centagate_auth_prefix: PathPrefix = Field(
+        "/v2", description="Path before /CentagateWS in the log-in; older installations want it empty."
+    )
+    centagate_admin_username: Annotated[str, Field(min_length=1, max_length=255)] | None = Field(
+        None, description="The administrator that registers tokens; without step-up authentication for the app."
+    )
+    centagate_admin_password: Credential = Field(None, description="The password of the administrator.")
+    centagate_integration_key: Credential = Field(None, description="The integration key of the Web API app.")
+    centagate_secret_key: Credential = Field(None, description="The secret key that belongs to the integration key.")
+    centagate_timeout: Seconds = Field(30.0, description="Seconds that one call to CENTAGATE may take.")
+    centagate_ca_file: ExistingFile | None = Field(
+        None, description="PEM file of the authorities to trust for CENTAGATE instead of the public ones."
+    )
+
+    playbook_file: ExistingFile | None = Field(None, description="The playbook; without it the built-in one is used.")
     sweep_every: Seconds = Field(2.0, description="Seconds between two sweeps of the ledger.")
     lease: Seconds = Field(15.0, description="Seconds after which a silent worker loses its job; above two sweeps.")
     max_attempts: int = Field(
@@ -119,11 +142,19 @@ class Settings(BaseModel):
         description="How log lines look: json, pretty, or auto, which is pretty on a terminal and JSON elsewhere.",
     )
 
-    @field_validator("ublox_api_key", "ublox_api_secret")
+    @field_validator(
+        "ublox_api_key",
+        "ublox_api_secret",
+        "centagate_admin_username",
+        "centagate_admin_password",
+        "centagate_integration_key",
+        "centagate_secret_key",
+    )
     @classmethod
-    def _needs_its_partner(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        upstream_given = info.data.get("ublox_base_url", "given, but wrong") is not None
-        address = variable_of("ublox_base_url")
+    def _needs_its_partner(cls, value: SecretStr | str | None, info: ValidationInfo) -> SecretStr | str | None:
+        name = f"{(info.field_name or '').partition('_')[0]}_base_url"
+        upstream_given = info.data.get(name, "given, but wrong") is not None
+        address = variable_of(name)
         if upstream_given and value is None:
             raise ValueError(f"is required because {address} is set")
         if value is not None and not upstream_given:
@@ -149,9 +180,9 @@ class Settings(BaseModel):
     def secret_values(self) -> frozenset[str]:
         """Give every value that must never be shown, for the redactor."""
         tokens = {token.get_secret_value() for token in self.webhook_tokens}
-        credentials = {secret.get_secret_value() for secret in (self.ublox_api_key, self.ublox_api_secret) if secret}
+        credentials = {secret.get_secret_value() for name in _CREDENTIALS if (secret := getattr(self, name))}
         values = tokens | {without_scheme(token) for token in tokens} | credentials | _passwords(self.database_url)
-        return frozenset(values | _passwords(self.redis_url) | _dsn_parts(self.sentry_dsn))
+        return frozenset(values | _passwords(self.redis_url) | _dsn_parts(self.sentry_dsn) | _ring(self.vault_keys))
 
     def shown(self) -> dict[str, str]:
         """Give each variable with a text that can be shown to anybody."""
@@ -159,8 +190,16 @@ class Settings(BaseModel):
         return {variable_of(name): _shown(name, getattr(self, name), redactor) for name in type(self).model_fields}
 
 
+_CREDENTIALS: Final = (
+    "ublox_api_key",
+    "ublox_api_secret",
+    "centagate_admin_password",
+    "centagate_integration_key",
+    "centagate_secret_key",
+)
+
 SECRET_FIELDS: Final = frozenset(
-    {"database_url", "redis_url", "webhook_tokens", "ublox_api_key", "ublox_api_secret", "sentry_dsn"}
+    {"database_url", "redis_url", "vault_keys", "webhook_tokens", "sentry_dsn", *_CREDENTIALS}
 )
 """Fields that hold a secret, so that each can also be read from a file."""
 
@@ -186,6 +225,11 @@ def _dsn_parts(dsn: SecretStr | None) -> set[str]:
         return set()
     text = dsn.get_secret_value()
     return {text} | {part for part in [urlsplit(text).username or ""] if len(part) >= SHORTEST_SECRET_KEY}
+
+
+def _ring(keys: SecretStr | None) -> set[str]:
+    """Each ring key as it is written, without its id."""
+    return {line.partition(":")[2].strip() for line in keys.get_secret_value().splitlines()} - {""} if keys else set()
 
 
 def describe() -> list[Variable]:

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import SecretStr
 
 from infra.settings.samples import weakness, without_scheme
+from schemas.key_ring import ring_keys
 
 SHORTEST_TOKEN: Final = 16
 """Characters of a webhook token without its scheme: who guesses it can ring our bell."""
@@ -134,6 +135,13 @@ def credential(value: SecretStr | None) -> SecretStr | None:
     if len(text) < SHORTEST_CREDENTIAL or not (text.isascii() and text.isprintable()):
         raise ValueError(f"must be at least {SHORTEST_CREDENTIAL} printable ASCII characters")
     return SecretStr(text)
+
+
+def vault_keys(value: SecretStr | None) -> SecretStr | None:
+    """Give the key ring when each of its lines can be used."""
+    if value is not None:
+        ring_keys(value.get_secret_value())
+    return value
 
 
 def readable_file(path: Path) -> Path:

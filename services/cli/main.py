@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from schemas.errors import KeyturnError
-from services.cli import playbook, sandbox, tap
+from services.cli import fleet, playbook, sandbox, tap, vault
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,6 +18,8 @@ app = typer.Typer(
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(playbook.app, name="playbook")
 app.add_typer(tap.app, name="tap")
+app.add_typer(fleet.app, name="fleet")
+app.add_typer(vault.app, name="vault")
 
 
 @app.command("up")

@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from schemas.errors import InputError
+from schemas.errors import ConfigurationError, InputError
 from schemas.events import Notification, read_notification
 from schemas.jobs import NewJob
 
 if TYPE_CHECKING:
+    from schemas.fleet import Fleet
     from schemas.playbook import Decision, Rule
     from services.playbook import Playbook
 
@@ -35,17 +36,18 @@ def check(
     """Check a playbook and list every fault of it."""
     try:
         playbook = _load(file)
+        warnings = [*playbook.warnings, *_skips_of_nothing(playbook, _fleet())]
     except InputError as error:
         _fail(error, as_json=as_json)
     if as_json:
         rules = [rule.model_dump(mode="json", by_alias=True, exclude_defaults=True) for rule in playbook.document.rules]
-        _write_json({"ok": True, "rules": rules, "warnings": playbook.warnings})
+        _write_json({"ok": True, "rules": rules, "warnings": warnings})
         return
     console = _console()
     count = len(playbook.document.rules)
     console.print(f"ok, {count} {'rule' if count == 1 else 'rules'}")
     console.print(_table_of(playbook))
-    for warning in playbook.warnings:
+    for warning in warnings:
         console.print(f"note: {warning}", soft_wrap=True)
 
 
@@ -54,31 +56,66 @@ def try_event(
     event: Annotated[str, typer.Argument(metavar="EVENT.json", help="A notification as u-blox sends it; - for stdin.")],
     *,
     playbook: Annotated[Path | None, typer.Option(help="A playbook; without it the shipped one.")] = None,
-    fleet: Annotated[
-        Path | None, typer.Option(envvar="KEYTURN_FLEET_FILE", help="The fleet file; without it there are no Taps.")
-    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what would happen on an event. Nothing is done."""
     try:
-        loaded = _load(playbook, fleet)
+        loaded = _load(playbook)
         notification = _notification(event)
+        fleet = _fleet()
     except InputError as error:
         _fail(error, as_json=as_json)
     if as_json:
-        _write_json(_result(loaded, notification))
+        _write_json(_result(loaded, notification, fleet))
     else:
-        _show(loaded, notification)
+        _show(loaded, notification, fleet)
 
 
-def _load(file: Path | None, fleet: Path | None = None) -> "Playbook":
+def _fleet() -> "Fleet":
+    """The inventory of the ledger; none where there is no ledger, as a playbook can be tried anywhere."""
+    from infra.settings import load_settings
+    from schemas.fleet import Fleet
+    from services.fleet import Inventory
+    from services.wiring import open_ledger
+
+    try:
+        settings = load_settings()
+    except ConfigurationError as error:
+        typer.echo(f"The inventory is not read: {error}", err=True)
+        return Fleet()
+    if not _is_there(settings.database_url.get_secret_value()):
+        return Fleet()
+    ledger = open_ledger(settings)
+    try:
+        return Inventory(ledger).current()
+    finally:
+        ledger.close()
+
+
+def _is_there(url: str) -> bool:
+    """Opening SQLite makes the file; a look at a playbook leaves nothing behind."""
+    kind, _, path = url.partition(":///")
+    return not kind.startswith("sqlite") or Path(path.partition("?")[0]).exists()
+
+
+def _skips_of_nothing(playbook: "Playbook", fleet: "Fleet") -> list[str]:
+    """What a slip in a site's skip_rules looks like: the playbook has no such rule."""
+    known = {rule.name for rule in playbook.document.rules}
+    return [
+        f"the site {site.name} skips the rule {name}, which is not there"
+        for site in fleet.sites
+        for name in site.skip_rules
+        if name not in known
+    ]
+
+
+def _load(file: Path | None) -> "Playbook":
     """Load CEL and the operations here, so that no other command pays for them."""
-    from services.fleet import load_fleet
     from services.operations import PARAMETERS
     from services.playbook import default_text, load_playbook, read_text
 
     text = default_text() if file is None else read_text(file)
-    return load_playbook(text, operations=PARAMETERS, fleet=None if fleet is None else load_fleet(fleet))
+    return load_playbook(text, operations=PARAMETERS)
 
 
 def _notification(source: str) -> Notification:
@@ -110,11 +147,11 @@ def _understood(content: bytes, name: str) -> Notification:
         raise InputError([f"{name} is not an event: {error}"]) from None
 
 
-def _result(playbook: "Playbook", notification: Notification) -> dict[str, Any]:
-    decision = playbook.decide(notification)
+def _result(playbook: "Playbook", notification: Notification, fleet: "Fleet") -> dict[str, Any]:
+    decision = playbook.decide(notification, fleet)
     return {
         "event": _as_understood(notification),
-        "rules": playbook.explain(notification),
+        "rules": playbook.explain(notification, fleet),
         "jobs": decision.jobs,
         "alerts": decision.alerts,
         "confirms": decision.confirms,
@@ -132,16 +169,16 @@ def _as_understood(notification: Notification) -> dict[str, Any]:
     }
 
 
-def _show(playbook: "Playbook", notification: Notification) -> None:
+def _show(playbook: "Playbook", notification: Notification, fleet: "Fleet") -> None:
     console = _console()
     for key, value in _as_understood(notification).items():
         console.print(f"{key:12} {_json(value)}", soft_wrap=True)
     console.print()
-    for view in playbook.explain(notification):
+    for view in playbook.explain(notification, fleet):
         mark = "match   " if view.matched else "no match"
         console.print(f"{mark}  {view.name}: {view.why}", soft_wrap=True)
     console.print()
-    for line in _lines_of(playbook.decide(notification)):
+    for line in _lines_of(playbook.decide(notification, fleet)):
         console.print(line, soft_wrap=True)
 
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -27,27 +26,24 @@ TRY_AGAIN: Final = 3
 
 _LOOK_EVERY: Final = 1.0
 
-Which = Annotated[str, typer.Argument(metavar="SERIAL|ADDRESS", help="A Tap of the fleet file.")]
-FleetFile = Annotated[Path, typer.Option("--fleet", envvar="KEYTURN_FLEET_FILE", help="The fleet file.")]
+Which = Annotated[str, typer.Argument(metavar="SERIAL|ADDRESS", help="A Tap of the inventory.")]
 
 
-def plan(which: Which, *, fleet: FleetFile) -> None:
+def plan(which: Which) -> None:
     """Show what a Tap would get. Exit codes: 0 done, 1 refused, 2 wrong input, 3 try again later."""
     console = Console(highlight=False)
-    with _told_in_a_sentence():
-        _show(console, _work(which, fleet).look())
+    with _told_in_a_sentence(), _work(which) as work:
+        _show(console, work.look())
 
 
 def apply(
     which: Which,
     *,
-    fleet: FleetFile,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Give a Tap its wanted configuration and look again. Exit codes: as of plan."""
     console = Console(highlight=False)
-    with _told_in_a_sentence():
-        work = _work(which, fleet)
+    with _told_in_a_sentence(), _work(which) as work:
         todo = work.look()
         _show(console, todo)
         if not todo.steps:
@@ -57,13 +53,19 @@ def apply(
         _carry_out(console, work, todo)
 
 
-def _work(which: str, fleet: Path) -> "TapWork":
-    from services.fleet import load_fleet
-    from services.fleet.access import FleetTaps
+@contextmanager
+def _work(which: str) -> "Iterator[TapWork]":
+    from infra.settings import load_settings
     from services.operations.tap_work import TapWork
+    from services.wiring import make_taps, open_ledger
 
-    taps = FleetTaps(load_fleet(fleet))
-    return TapWork(taps.order(taps.find(which).serial), taps)
+    settings = load_settings()
+    ledger = open_ledger(settings)
+    try:
+        taps = make_taps(settings, ledger)
+        yield TapWork(taps.order(taps.find(which).serial), taps)
+    finally:
+        ledger.close()
 
 
 def _show(console: Console, todo: "Plan") -> None:

@@ -1,5 +1,7 @@
-"""The fleet file, the documents that it names, and the way to each Tap."""
+"""The inventory of sites: taken in from documents, written out again, and the way to each of its Taps."""
 
-from services.fleet.loader import load_configuration, load_fleet
+from services.fleet.importing import Importer, ImportResult
+from services.fleet.inventory import Inventory
+from services.fleet.loader import load_configuration
 
-__all__ = ["load_configuration", "load_fleet"]
+__all__ = ["ImportResult", "Importer", "Inventory", "load_configuration"]

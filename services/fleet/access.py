@@ -1,4 +1,4 @@
-"""The way to every Tap of the fleet file: addresses, credentials, clients, and what their wanted configurations say."""
+"""The way to every Tap of the inventory: addresses, credentials, clients, and what their wanted configurations say."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,8 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from infra.references import resolve
-from schemas.errors import InputError
+from schemas.errors import ConfigurationError, InputError
 from schemas.fleet import SCHEMES, Fleet, FleetTap
 from schemas.references import SecretReference
 from services.clients.tap import Request, Response
@@ -21,39 +20,48 @@ from services.operations.tap_access import TapOrder
 
 
 class FleetTaps:
-    """Opens lines to the Taps of a fleet; all threads of a process share it.
+    """Opens lines to the Taps of the inventory; all threads of a process share it.
 
     Args:
-        fleet: which Taps there are.
+        fleet: gives the inventory as it is now.
+        reveal: fetches the secret of a reference.
         bounds: how long to wait for a Tap.
-        address_of: where a Tap is reached; the address of the fleet file when left out.
+        address_of: where a Tap is reached; the address of the inventory when left out.
     """
 
     def __init__(
-        self, fleet: Fleet, *, bounds: Bounds | None = None, address_of: Callable[[FleetTap], Address] | None = None
+        self,
+        fleet: Callable[[], Fleet],
+        reveal: Callable[[SecretReference], SecretStr],
+        *,
+        bounds: Bounds | None = None,
+        address_of: Callable[[FleetTap], Address] | None = None,
     ) -> None:
         self._fleet = fleet
-        self._by_address = {tap.address: tap for tap in fleet.taps.values()}
+        self._reveal = reveal
         self._bounds = bounds or Bounds()
-        self._address_of = address_of or _address
+        self._address_of = address_of or self._address
         self._memory = Memory()
 
     def find(self, name: str) -> FleetTap:
         """Give a Tap by its serial number or its address.
 
         Raises:
-            InputError: the fleet file has none like that.
+            InputError: the inventory has none like that, or several at the address.
         """
-        found = self._fleet.taps.get(name) or self._by_address.get(name)
-        if found is None:
-            raise InputError([f"the fleet file has no Tap {name}"])
-        return found
+        taps = self._fleet().taps
+        found = [taps[name]] if name in taps else [tap for tap in taps.values() if tap.address == name]
+        if len(found) > 1:
+            raise InputError([f"the inventory has {len(found)} Taps at {name}: name one by its serial number"])
+        if not found:
+            raise InputError([f"the inventory has no Tap {name}"])
+        return found[0]
 
     def order(self, serial: str) -> TapOrder:
         """Give what is wished of a Tap, as it is written down now.
 
         Raises:
-            InputError: the fleet file does not know it, or its configuration has faults.
+            InputError: the inventory does not know it, or its configuration has faults.
         """
         tap = self.find(serial)
         wanted = load_configuration(tap.configuration)
@@ -75,13 +83,35 @@ class FleetTaps:
         """Fetch a secret.
 
         Raises:
-            InputError: it is not where the reference says.
+            InputError: it is not where the reference says, or the vault that it is in cannot be opened.
         """
-        return resolve(reference)
+        try:
+            return self._reveal(reference)
+        except ConfigurationError as error:
+            raise InputError([str(error)]) from None
 
     def forgive(self, serial: str, user: str) -> None:
         """Forget which passwords of a user were refused: the user has a new one."""
         self._memory.attempts.forget(serial, user)
+
+    def _address(self, tap: FleetTap) -> Address:
+        parts = urlsplit(tap.address)
+        host, port = parts.hostname or "", parts.port or SCHEMES[tap.scheme]
+        relay = tap.relay
+        if relay is None:
+            return TcpAddress(host, port)
+        from services.clients.tap.mqtt import RelayAddress  # noqa: PLC0415 - only who has a relay pays for its client
+
+        return RelayAddress(
+            host=host,
+            port=port,
+            serial=tap.serial,
+            net_key=self.reveal(relay.net_key),
+            user=relay.user,
+            password=None if relay.password is None else self.reveal(relay.password),
+            tls=tap.scheme == "mqtts",
+            ca_file=relay.ca_file,
+        )
 
 
 class ClientSession:
@@ -106,23 +136,3 @@ class ClientSession:
         except WrongCredentials:
             return False
         return True
-
-
-def _address(tap: FleetTap) -> Address:
-    parts = urlsplit(tap.address)
-    host, port = parts.hostname or "", parts.port or SCHEMES[tap.scheme]
-    relay = tap.relay
-    if relay is None:
-        return TcpAddress(host, port)
-    from services.clients.tap.mqtt import RelayAddress  # noqa: PLC0415 - only who has a relay pays for its client
-
-    return RelayAddress(
-        host=host,
-        port=port,
-        serial=tap.serial,
-        net_key=resolve(relay.net_key),
-        user=relay.user,
-        password=None if relay.password is None else resolve(relay.password),
-        tls=tap.scheme == "mqtts",
-        ca_file=relay.ca_file,
-    )

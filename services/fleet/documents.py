@@ -3,15 +3,18 @@
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from schemas.errors import InputError
+from schemas.fleet import UNFIT
 from schemas.references import UNREPEATED
 from schemas.tap import CrossFault
 from services.playbook.faults import Fault, shape_faults
+from services.playbook.positions import Path as Place
 from services.playbook.positions import find_lines, line_of
 
 M = TypeVar("M", bound=BaseModel)
@@ -20,9 +23,10 @@ LARGEST: Final = 1024 * 1024
 """Bytes of a document."""
 
 Keys = tuple[str, ...]
+CrossFaults = Callable[[Mapping[str, Any]], Iterable[CrossFault]]
 
 
-def read_document(path: Path, model: type[M], cross_faults: Callable[[Mapping[str, Any]], Iterable[CrossFault]]) -> M:
+def read_document(path: Path, model: type[M], cross_faults: CrossFaults) -> M:
     """Read a document.
 
     Args:
@@ -33,74 +37,75 @@ def read_document(path: Path, model: type[M], cross_faults: Callable[[Mapping[st
     Raises:
         InputError: every fault, one sentence each, with file, line and key.
     """
-    text = _text(path)
-    document = _parse(path, text)
-    faults = [Fault(at, fault) for at, fault in cross_faults(document)]
-    try:
-        made = model.model_validate(document, context={"folder": path.parent})
-    except ValidationError as error:
-        faults += _shape_faults(error, model)
-    if faults:
-        raise InputError(_sentences(faults, path=path, text=text, tags=_tags(model)))
+    text = read_text(path)
+    made, faults = judge(parse_toml(path, text), model, cross_faults, folder=path.parent)
+    if made is None or faults:
+        raise InputError(in_sentences(path, faults, find_lines(text), lambda place: dotted(place, model)))
     return made
 
 
-def _shape_faults(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
-    """Pydantic's findings in words, save those of the whole document, which `cross_faults` tells one by one."""
-    details = error.errors(include_url=False, include_context=False, include_input=False)
-    unrepeated = {detail["loc"]: detail["msg"] for detail in details if detail["type"] == UNREPEATED}
-    spoken = [found for found in shape_faults(error, tables=dict(_tables(model))) if found.path]
-    return [Fault(found.path, unrepeated.get(found.path) or _cautious(found, _tags(model))) for found in spoken]
+def judge(
+    document: Mapping[str, Any], model: type[M], cross_faults: CrossFaults, *, folder: Path
+) -> tuple[M | None, list[Fault]]:
+    """Make the model of a parsed document; without a model there is at least one fault.
 
-
-def _cautious(fault: Fault, tags: frozenset[Keys]) -> str:
-    """The words without the wrong value where that may be a secret, or an address with one in it."""
-    risky = _is_in(fault.path, tags) or "@" in fault.text
-    return fault.text.partition(", not ")[0] if risky else fault.text
-
-
-def _is_in(path: tuple[str | int, ...], tags: frozenset[Keys]) -> bool:
-    names = tuple(part for part in path if isinstance(part, str))
-    return any(names[:size] in tags for size in range(len(names) + 1))
-
-
-def _text(path: Path) -> str:
+    Args:
+        document: as it was parsed.
+        model: what it should be.
+        cross_faults: as of `read_document`.
+        folder: where relative paths of the document start.
+    """
+    told = [Fault(at, fault) for at, fault in cross_faults(document)]
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-        if len(content) > LARGEST:
-            raise InputError([f"{path} is too large: at most {LARGEST // 1024} KiB are read"])
+        return model.model_validate(document, context={"folder": folder}), told
+    except ValidationError as error:
+        return None, told + list(_shape_faults(error, model, told))
+
+
+def read_text(path: Path, largest: int = LARGEST) -> str:
+    """Read a file of UTF-8 text, with or without a byte order mark.
+
+    Raises:
+        InputError: it cannot be read, has more bytes than `largest` or is not UTF-8.
+    """
+    content = _content(path, largest)
+    if len(content) > largest:
+        raise InputError([f"{path} is too large: at most {largest // 1024} KiB are read"])
+    try:
         return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError([f"{path} is not UTF-8 text"]) from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError([f"{path} cannot be read: {reason}"]) from None
+    except UnicodeDecodeError as error:
+        start = error.start
+    line = content.count(b"\n", 0, start) + 1  # raised out here: the error above holds the whole content
+    raise InputError([f"{path} is not UTF-8 text: line {line} has the byte 0x{content[start]:02x}"])
 
 
-def _parse(path: Path, text: str) -> dict[str, Any]:
+def parse_toml(path: Path, text: str) -> dict[str, Any]:
+    """Parse TOML.
+
+    Raises:
+        InputError: it is none.
+    """
     try:
         return tomllib.loads(text)
     except RecursionError:
-        raise InputError([f"{path} is not TOML that can be read: nested too deep"]) from None
+        fault = f"{path} is not TOML that can be read: nested too deep"
     except ValueError as error:
-        raise InputError([f"{path} is not TOML: {error}"]) from None
+        fault = f"{path} is not TOML: {error}"
+    raise InputError([fault])  # out here, as the errors above hold the text
 
 
-def _sentences(faults: list[Fault], *, path: Path, text: str, tags: frozenset[Keys]) -> list[str]:
-    lines = find_lines(text)
-    placed = sorted({(line_of(f.path, lines) or 0, _dotted(f.path, tags), f.text) for f in faults})
+def in_sentences(
+    path: Path, faults: Iterable[Fault], lines: dict[Place, int], key_of: Callable[[Place], str]
+) -> list[str]:
+    """Every fault once, as one sentence with file, line and key, in the order of the text."""
+    placed = sorted({(line_of(f.path, lines) or 0, key_of(f.path), f.text) for f in faults})
     return [f"{path}: {_place(line, key)}: {sentence}" for line, key, sentence in placed]
 
 
-def _place(line: int, key: str) -> str:
-    return ", ".join(part for part in (f"line {line}" if line else "", key) if part) or "the document"
-
-
-def _dotted(path: tuple[str | int, ...], tags: frozenset[Keys]) -> str:
+def dotted(place: Place, model: type[BaseModel]) -> str:
     """The keys with dots; entries of an array are counted from 1, and a tag of ours is no key of theirs."""
-    shown, names = "", tuple[str, ...]()
-    for part in path:
+    shown, names, tags = "", tuple[str, ...](), _tags(model)
+    for part in place:
         if isinstance(part, int):
             shown += f"[{part + 1}]"
             continue
@@ -111,19 +116,60 @@ def _dotted(path: tuple[str | int, ...], tags: frozenset[Keys]) -> str:
     return shown
 
 
-def _tables(model: type[BaseModel], at: Keys = ()) -> Iterator[tuple[Keys, type[BaseModel]]]:
+def _content(path: Path, largest: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(largest + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError([f"{path} cannot be read: {reason}"]) from None
+
+
+def _shape_faults(error: ValidationError, model: type[BaseModel], told: list[Fault]) -> Iterator[Fault]:
+    """Pydantic's findings in words, save those of whole tables that `cross_faults` has told one by one."""
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    unrepeated = {detail["loc"]: detail["msg"] for detail in details if detail["type"] == UNREPEATED}
+    unfit = {detail["loc"] for detail in details if detail["type"] == UNFIT} | {()}
+    for found in shape_faults(error, tables=_tables(model)):
+        if found.path in unfit and any(one.path[: len(found.path)] == found.path for one in told):
+            continue
+        yield Fault(found.path, unrepeated.get(found.path) or _cautious(found, _tags(model)))
+
+
+def _cautious(fault: Fault, tags: frozenset[Keys]) -> str:
+    """The words without the wrong value where that may be a secret, or an address with one in it."""
+    risky = _is_in(fault.path, tags) or "@" in fault.text
+    return fault.text.partition(", not ")[0] if risky else fault.text
+
+
+def _is_in(path: Place, tags: frozenset[Keys]) -> bool:
+    names = tuple(part for part in path if isinstance(part, str))
+    return any(names[:size] in tags for size in range(len(names) + 1))
+
+
+def _place(line: int, key: str) -> str:
+    return ", ".join(part for part in (f"line {line}" if line else "", key) if part) or "the document"
+
+
+@cache
+def _tables(model: type[BaseModel]) -> Mapping[Keys, type[BaseModel]]:
     """Every table that the document can have, by its keys."""
+    return dict(_walk(model, ()))
+
+
+def _walk(model: type[BaseModel], at: Keys) -> Iterator[tuple[Keys, type[BaseModel]]]:
     yield at, model
     for name, field in model.model_fields.items():
         inner = list(_models_in((field.annotation, *field.metadata)))
         for one in inner:
             tag = (next(iter(one.model_fields)),) if len(inner) > 1 else ()
-            yield from _tables(one, (*at, name, *tag))
+            yield from _walk(one, (*at, name, *tag))
 
 
+@cache
 def _tags(model: type[BaseModel]) -> frozenset[Keys]:
-    keys = {at for at, _ in _tables(model)}
-    fields = {(*at, name) for at, table in _tables(model) for name in table.model_fields}
+    keys = set(_tables(model))
+    fields = {(*at, name) for at, table in _tables(model).items() for name in table.model_fields}
     return frozenset(keys - fields - {()})
 
 

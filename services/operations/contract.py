@@ -10,7 +10,9 @@ from pydantic import BaseModel
 from schemas.errors import Busy, ConfigurationError, Refused, TryAgain, UpstreamError
 from schemas.jobs import Again, Job, Outcome, Parked, ParkedBecause
 from services.clients.ublox import Ublox
+from services.operations.centagate_access import CentagateAccess
 from services.operations.tap_access import TapAccess
+from services.operations.twon_access import TwonAccess
 
 BUSY_PAUSE = timedelta(hours=1)
 """An upstream that works on an earlier change is asked again after hours, not seconds: it waits for a heartbeat."""
@@ -34,6 +36,8 @@ class _NotServed:
 
 NO_UBLOX: Final = cast("Ublox", _NotServed("ublox"))
 NO_TAPS: Final = cast("TapAccess", _NotServed("tap"))
+NO_TWON: Final = cast("TwonAccess", _NotServed("twon"))
+NO_CENTAGATE: Final = cast("CentagateAccess", _NotServed("centagate"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +50,8 @@ class Tools:
 
     ublox: Ublox = NO_UBLOX
     taps: TapAccess = NO_TAPS
+    twon: TwonAccess = NO_TWON
+    centagate: CentagateAccess = NO_CENTAGATE
     note: Note
     clock: Callable[[], datetime]
     renewal_look_every: timedelta

@@ -34,7 +34,7 @@ MOST_RESTARTS: Final = 3
 
 
 class ReconfigureTapParameters(BaseModel):
-    """Nothing: the fleet file tells what is wished of a Tap."""
+    """Nothing: the inventory tells what is wished of a Tap."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -112,7 +112,7 @@ def _unless_restarting(job: Job, tools: Tools, error: TryAgain) -> Outcome:
     if (now := tools.clock()) < deadline:
         reason = f"waiting for the Tap to come back until {deadline:%H:%M:%S} UTC"
         return Awaiting(reason=reason, look_at=min(now + RESTART_PAUSE, deadline), progress=job.progress)
-    hint = "not seen since its restart: is it in its new network, and has the fleet file its new address?"
+    hint = "not seen since its restart: is it in its new network, and has the inventory its new address?"
     return Again(reason=f"{error}; {hint}", after=error.retry_after)
 
 

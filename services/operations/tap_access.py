@@ -52,13 +52,13 @@ class TapSession(Protocol):
 
 
 class TapAccess(Protocol):
-    """The way to every Tap of the fleet."""
+    """The way to every Tap of the inventory."""
 
     def order(self, serial: str) -> TapOrder:
         """Give what is wished of a Tap, as it is written down now.
 
         Raises:
-            InputError: the fleet file does not know it, or its configuration has faults.
+            InputError: the inventory does not know it, or its configuration has faults.
         """
 
     def open(self, serial: str) -> AbstractContextManager[TapSession]:

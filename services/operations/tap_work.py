@@ -138,7 +138,7 @@ class TapWork:
         """A line to our Tap and no other: nothing may be told to a stranger."""
         with self._access.open(self._order.serial) as session:
             if session.serial != self._order.serial:
-                text = f"{session.serial} answers at the address of {self._order.serial}: correct it in the fleet file"
+                text = f"{session.serial} answers at the address of {self._order.serial}: correct it in the inventory"
                 raise Refused(text, call="connect", sent=False)
             yield session
 
@@ -152,7 +152,7 @@ class TapWork:
                 self._candidates = [candidate, *(one for one in self._candidates if one != candidate)]
                 yield session
                 return
-        text = f"no password that we have opens the Tap as {self._order.user}: correct the one in the fleet file"
+        text = f"no password that we have opens the Tap as {self._order.user}: correct the one in the inventory"
         raise Refused(text, call=_LOGIN, status=Status.UNAUTHORIZED)
 
     def _proven(self, actual: Actual) -> frozenset[int]:

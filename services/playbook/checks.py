@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from schemas.errors import InputError
 from schemas.events import DEVICE_EVENTS, KNOWN_TYPES
-from schemas.playbook import LOOPS, UNENFORCED
+from schemas.playbook import LOOPS, TARGETS_OF, UNENFORCED
 from services.playbook.conditions import compile_condition
 from services.playbook.faults import Fault, choice, shape_faults
 from services.playbook.positions import Path
@@ -19,7 +19,6 @@ Operations = Mapping[str, type[BaseModel]]
 RawRule = Mapping[str, Any]
 Found = tuple[Path, str]
 
-_TAP_VERBS: Final = "tap."
 _EFFECTS: Final = ("do", "alert", "confirm")
 
 
@@ -107,12 +106,14 @@ def _loops(rule: RawRule, _: Operations) -> Iterator[Found]:
 
 
 def _targets(rule: RawRule, operations: Operations) -> Iterator[Found]:
-    on_taps = rule.get("targets") == "site.taps"
+    targets = rule.get("targets", "device")
     for position, step in _steps(rule):
         operation = step.get("operation")
-        if operation in operations and str(operation).startswith(_TAP_VERBS) != on_taps:
-            fitting = '"device"' if on_taps else '"site.taps"'
-            yield ("do", position, "operation"), f"{operation} needs targets = {fitting}"
+        if not isinstance(operation, str) or operation not in operations:
+            continue
+        fitting = TARGETS_OF.get(operation.partition(".")[0], "device")
+        if targets != fitting and targets in TARGETS_OF.values():
+            yield ("do", position, "operation"), f'{operation} needs targets = "{fitting}"'
 
 
 _CHECKS: Final[tuple[Callable[[RawRule, Operations], Iterator[Found]], ...]] = (
@@ -122,7 +123,7 @@ _CHECKS: Final[tuple[Callable[[RawRule, Operations], Iterator[Found]], ...]] = (
     _confirmed,  # a typing slip would confirm nothing for ever
     _event_needed,  # a schedule has no event to look at
     _device_needed,  # a root CA has no device to work on
-    _targets,  # a Tap has no certificate of u-blox, a u-blox device no Wi-Fi to configure
+    _targets,  # a Tap has no certificate of u-blox, a u-blox device no list of mobile keys
     _loops,  # a rule must not answer its own work
 )
 

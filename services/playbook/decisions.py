@@ -5,7 +5,7 @@ parameters are complete, conditions are compiled, and the fields that the condit
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,15 +13,24 @@ import cel
 from pydantic import BaseModel
 
 from schemas.events import Notification
-from schemas.fleet import Fleet, SiteTaps
+from schemas.fleet import Fleet, SiteTargets
 from schemas.jobs import NewJob
-from schemas.playbook import Decision, PlaybookDocument, Rule, RuleView
+from schemas.playbook import Decision, PlaybookDocument, Rule, RuleView, Targets
 from services.playbook.checks import complete_parameters
 from services.playbook.conditions import Condition, compile_condition, view_of
 from services.playbook.faults import shown
 
+NO_SITES: Final = Fleet()
+"""The inventory where there is none."""
+
 _NOTHING: Final = cel.Context({})
 """What conditions see that read nothing of the event."""
+
+_OF_SITE: Final[Mapping[Targets, Callable[[Fleet, str], SiteTargets]]] = {
+    "site.taps": Fleet.taps_of,
+    "site.locations": Fleet.locations_of,
+    "site.tokens": Fleet.tokens_of,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,7 @@ class _LoadedRule:
     name: str
     condition: Condition | None
     wishes: tuple[_Wish, ...]
-    on_taps: bool
+    targets: Targets
     alert: str | None
     confirm: str | None
 
@@ -48,14 +57,17 @@ class _Draft:
     confirms: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    asked: dict[tuple[str, str], list[NewJob]] = field(default_factory=dict)  # jobs by operation and target
+    idle: dict[str, list[str]] = field(default_factory=dict)  # why there are no targets, and for which rules
+    aimless: dict[str, list[str]] = field(default_factory=dict)  # the same, where there should be some
 
     def decision(self) -> Decision:
         return Decision(
             jobs=tuple(self.jobs),
             alerts=tuple(self.alerts),
             confirms=tuple(self.confirms),
-            notes=tuple(self.notes),
-            verdict="; ".join(self.said) or "no rule matches",
+            notes=(*self.notes, *_in_words(self.aimless)),
+            verdict="; ".join((*self.said, *_in_words(self.idle))) or "no rule matches",
         )
 
 
@@ -90,11 +102,8 @@ class Playbook:
         warnings: what a person should know although it is no fault.
     """
 
-    def __init__(
-        self, document: PlaybookDocument, operations: Mapping[str, type[BaseModel]], fleet: Fleet | None = None
-    ) -> None:
+    def __init__(self, document: PlaybookDocument, operations: Mapping[str, type[BaseModel]]) -> None:
         self.document = document
-        self._fleet = fleet
         self.warnings = tuple(_warnings(document))
         by_type: defaultdict[str, list[_LoadedRule]] = defaultdict(list)
         for rule in document.rules:
@@ -104,24 +113,35 @@ class Playbook:
                     by_type[str(event)].append(loaded)
         self._reactions = {event: _Reaction(rules) for event, rules in by_type.items()}
 
-    def decide(self, notification: Notification) -> Decision:
-        """Say what is to be done about an event. Whatever the event holds, this raises nothing."""
+    def decide(self, notification: Notification, fleet: Fleet = NO_SITES) -> Decision:
+        """Say what is to be done about an event. Whatever the event holds, this raises nothing.
+
+        Args:
+            notification: the event.
+            fleet: the inventory as it is now.
+        """
         reaction = self._reactions.get(notification.event_type)
         if reaction is None:
             return Decision(verdict=f"no rule reacts to {shown(notification.event_type)}")
         draft = _Draft()
+        skipped = _skipped(notification, fleet)
         for rule, held in reaction.examine(notification):
-            if held is True:
-                _apply(rule, notification.device, draft, self._fleet)
-            elif held is not False:
+            if held is False:
+                continue
+            if rule.name in skipped:
+                draft.said.append(f"rule {rule.name}: {skipped[rule.name]}")
+            elif held is True:
+                _apply(rule, notification.device, draft, fleet)
+            else:
                 draft.notes.append(f"rule {rule.name}: {held}")
         return draft.decision()
 
-    def explain(self, notification: Notification) -> tuple[RuleView, ...]:
+    def explain(self, notification: Notification, fleet: Fleet = NO_SITES) -> tuple[RuleView, ...]:
         """Say of every rule, also those switched off, how it saw an event."""
         reaction = self._reactions.get(notification.event_type)
         held = {rule.name: answer for rule, answer in reaction.examine(notification)} if reaction else {}
-        return tuple(_view(rule, held.get(rule.name)) for rule in self.document.rules)
+        skipped = _skipped(notification, fleet)
+        return tuple(_view(rule, held.get(rule.name), skipped.get(rule.name)) for rule in self.document.rules)
 
 
 def _load(rule: Rule, operations: Mapping[str, type[BaseModel]]) -> _LoadedRule:
@@ -130,10 +150,10 @@ def _load(rule: Rule, operations: Mapping[str, type[BaseModel]]) -> _LoadedRule:
         for step in rule.do or ()
     )
     condition = None if rule.when is None else compile_condition(rule.when)
-    return _LoadedRule(rule.name, condition, wishes, rule.targets == "site.taps", rule.alert, rule.confirm)
+    return _LoadedRule(rule.name, condition, wishes, rule.targets, rule.alert, rule.confirm)
 
 
-def _apply(rule: _LoadedRule, device: str | None, draft: _Draft, fleet: Fleet | None) -> None:
+def _apply(rule: _LoadedRule, device: str | None, draft: _Draft, fleet: Fleet) -> None:
     if rule.alert is not None:
         draft.alerts.append(rule.alert)
         draft.said.append(f"rule {rule.name}: alert")
@@ -143,53 +163,68 @@ def _apply(rule: _LoadedRule, device: str | None, draft: _Draft, fleet: Fleet | 
         draft.confirms.append(rule.confirm)
         draft.said.append(f"rule {rule.name}: confirms {rule.confirm} on {device}")
     else:
-        for target in _taps(rule.name, device, draft, fleet) if rule.on_taps else (device,):
+        for target in _targets(rule, device, draft, fleet):
             for wish in rule.wishes:
                 _ask(rule.name, wish, target, draft)
 
 
-def _taps(name: str, device: str, draft: _Draft, fleet: Fleet | None) -> tuple[str, ...]:
-    """The Taps of the device's site. Who has no fleet file has no Taps, and need not be warned of it."""
-    if fleet is None:
-        draft.said.append(f"rule {name}: there is no fleet file, so no Taps")
-        return ()
-    found: SiteTaps = fleet.taps_of(device)
+def _targets(rule: _LoadedRule, device: str, draft: _Draft, fleet: Fleet) -> tuple[str, ...]:
+    """What the rule works on. A site need not have things of every kind; a device should have a site."""
+    if rule.targets == "device":
+        return (device,)
+    found = _OF_SITE[rule.targets](fleet, device)
     if found.why_none:
-        draft.notes.append(f"rule {name}: {found.why_none}")
-    return found.serials
+        why = draft.aimless if found.stray else draft.idle
+        why.setdefault(found.why_none, []).append(rule.name)
+    return found.targets
+
+
+def _skipped(notification: Notification, fleet: Fleet) -> Mapping[str, str]:
+    """Why a rule is not applied, for each rule that the site of the event's device skips."""
+    site = None if notification.device is None else fleet.site_of(notification.device)
+    return dict.fromkeys(site.skip_rules, f"the site {site.name} skips it") if site else {}
+
+
+def _in_words(reasons: Mapping[str, list[str]]) -> Iterator[str]:
+    """Each reason once, with the rules that it holds for."""
+    for why, names in reasons.items():
+        yield f"{'rule' if len(names) == 1 else 'rules'} {', '.join(names)}: {why}"
 
 
 def _ask(name: str, wish: _Wish, target: str, draft: _Draft) -> None:
-    for job in draft.jobs:
-        if (job.operation, job.target, job.parameters) == (wish.operation, target, wish.parameters):
+    asked = draft.asked.setdefault((wish.operation, target), [])
+    for job in asked:
+        if job.parameters == wish.parameters:
             draft.notes.append(f"rule {name}: rule {job.rule} already asks for the same {wish.operation}")
             return
-    draft.jobs.append(
-        NewJob(
-            operation=wish.operation,
-            target=target,
-            parameters=dict(wish.parameters),
-            rule=name,
-            unless_under_way=wish.unless_under_way,
-        )
+    job = NewJob(
+        operation=wish.operation,
+        target=target,
+        parameters=dict(wish.parameters),
+        rule=name,
+        unless_under_way=wish.unless_under_way,
     )
+    asked.append(job)
+    draft.jobs.append(job)
     draft.said.append(f"rule {name}: {wish.operation} on {target}")
 
 
-def _view(rule: Rule, held: bool | str | None) -> RuleView:  # noqa: FBT001 - the answer of an examination
+def _view(rule: Rule, held: bool | str | None, skipped: str | None) -> RuleView:  # noqa: FBT001 - the answer of an examination
     if not rule.enabled:
         why = "it is disabled"
     elif rule.on.kind != "event":
         why = f"it waits for its {rule.on.kind} trigger"
     elif held is None:
         why = f"it reacts to {', '.join(rule.on.event)}"
+    elif skipped is not None and held is not False:
+        why = skipped
     elif isinstance(held, str):
         why = held
     elif rule.when is None:
         why = "the type is its trigger and it has no condition"
     else:
         why = "its condition holds" if held else "its condition does not hold"
-    return RuleView(name=rule.name, matched=held is True, why=why)
+    return RuleView(name=rule.name, matched=held is True and skipped is None, why=why)
 
 
 def _warnings(document: PlaybookDocument) -> Iterator[str]:

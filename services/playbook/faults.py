@@ -148,4 +148,5 @@ def _in_words(kind: str, message: str, value: object, field: _Field) -> str:
         return f"expected {_TABLE_OR_ARRAY[kind]}, not {shown(value)}"
     for theirs, ours in _PHRASES:
         message = message.replace(theirs, ours, 1)
-    return message if isinstance(value, dict | list) else f"{message}, not {shown(value)}"
+    instead = f", not {shown(value)}"
+    return message if isinstance(value, dict | list) or message.endswith(instead) else message + instead

@@ -9,7 +9,6 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from schemas.errors import InputError
-from schemas.fleet import Fleet
 from schemas.playbook import PlaybookDocument
 from services.playbook.checks import check_rules
 from services.playbook.decisions import Playbook
@@ -19,13 +18,12 @@ LARGEST: Final = 256 * 1024
 """Bytes of a playbook; 500 rules of half a kilobyte."""
 
 
-def load_playbook(text: str, *, operations: Mapping[str, type[BaseModel]], fleet: Fleet | None = None) -> Playbook:
+def load_playbook(text: str, *, operations: Mapping[str, type[BaseModel]]) -> Playbook:
     """Read a playbook.
 
     Args:
         text: TOML.
         operations: the parameter model of every operation that there is.
-        fleet: which Taps belong with a device.
 
     Raises:
         InputError: every fault, one sentence each, in the order of the text.
@@ -39,7 +37,7 @@ def load_playbook(text: str, *, operations: Mapping[str, type[BaseModel]], fleet
     faults.extend(check_rules(document, operations))
     if faults:
         raise InputError(in_sentences(faults, text=text, document=document))
-    return Playbook(playbook, operations, fleet)
+    return Playbook(playbook, operations)
 
 
 def default_text() -> str:

@@ -1,15 +1,17 @@
 """From a bootstrap notice to a configured Tap: planner, ledger and runner as a worker has them, a Tap in memory."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import orjson
 import pytest
 
-from infra.ledger import Arrival, Ledger, migrate
+from infra.ledger import Arrival, Ledger
+from infra.references import resolve
 from schemas.jobs import State
-from services.fleet import load_fleet
+from services.fleet import Inventory
 from services.fleet.access import FleetTaps
 from services.operations import PARAMETERS, Tools
 from services.operations.tap_work import TapWork
@@ -18,7 +20,9 @@ from services.playbook import load_playbook
 from services.runner import Runner, Terms
 from services.settling import Patience
 from services.sweep import sweep
+from tests.support.inventory import RING, stock
 from tests.support.taps import SERIAL, MemoryAddress, make_device, write_fleet
+from tests.support.vault import vault_of
 
 DEVICE = "135700008928c093"
 RULE = """
@@ -47,8 +51,9 @@ class Worker:
         self.now = datetime(2026, 3, 1, 12, tzinfo=UTC)
         self.device = make_device()
         self.rung: list[str] = []
-        fleet = load_fleet(write_fleet(folder))
-        self.taps = FleetTaps(fleet, address_of=lambda _: MemoryAddress(self.device))
+        stock(ledger, write_fleet(folder))
+        reveal = partial(resolve, vault=vault_of(ledger, RING))
+        self.taps = FleetTaps(Inventory(ledger).current, reveal, address_of=lambda _: MemoryAddress(self.device))
         tools = Tools(
             taps=self.taps,
             note=ledger.work.note,
@@ -62,7 +67,7 @@ class Worker:
             linger=0,
             patience=Patience(max_attempts=8, base=1, cap=5),
         )
-        playbook = load_playbook(RULE, operations=PARAMETERS, fleet=fleet)
+        playbook = load_playbook(RULE, operations=PARAMETERS)
         self.planner = Planner(ledger, playbook, ring=self.ring, clock=self.clock)
         self.runner = Runner(ledger, tools, terms, ring=self.ring, clock=self.clock)
 
@@ -101,11 +106,8 @@ class Worker:
 
 
 @pytest.fixture
-def worker(tmp_path: Path) -> Iterator[Worker]:
-    ledger = Ledger(f"sqlite:///{tmp_path}/keyturn.db")
-    migrate(ledger.database)
-    yield Worker(ledger, tmp_path)
-    ledger.close()
+def worker(ledger: Ledger, tmp_path: Path) -> Worker:
+    return Worker(ledger, tmp_path)
 
 
 def test_a_bootstrap_notice_ends_in_a_configured_tap(worker: Worker) -> None:

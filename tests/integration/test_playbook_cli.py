@@ -8,6 +8,7 @@ from typer.testing import CliRunner, Result
 from services.cli.playbook import LARGEST_EVENT, app
 from services.playbook import default_text
 from services.playbook.loader import LARGEST
+from tests.support.inventory import house_environ
 from tests.support.taps import SERIAL, write_fleet
 
 DEVICE = "135700008928c093"
@@ -17,14 +18,17 @@ BOOTSTRAP = {
     "EventType": "DEVICE_BOOTSTRAP_EVENT",
     "Payload": {"IMEI": "862618583984360", "IsBlacklisted": False},
 }
-NO_FLEET = "rule configure-taps-of-new-device: there is no fleet file, so no Taps"
+NO_FLEET = (
+    "rules configure-taps-of-new-device, rotate-mobile-keys-of-new-device, register-tokens-of-new-device:"
+    " the inventory has no sites"
+)
 FAULTY = (
     'version = 1\n[[rules]]\nname = "x"\non = { event = "NOPE" }\nalert = "a"\nbudget = { jobs = 1, per = "day" }\n'
 )
 
 
-def run(*arguments: str | Path, stdin: bytes | None = None) -> Result:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+def run(*arguments: str | Path, stdin: bytes | None = None, environ: dict[str, str] | None = None) -> Result:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin, env=environ)
     assert result.exception is None or isinstance(result.exception, SystemExit)
     return result
 
@@ -39,7 +43,7 @@ def written(folder: Path, content: str | bytes | dict[str, Any], name: str = "fi
 def test_check_says_ok_and_shows_the_rules(tmp_path: Path) -> None:
     result = run("check", written(tmp_path, default_text()))
     assert result.exit_code == 0
-    assert result.stdout.startswith("ok, 7 rules\n")
+    assert result.stdout.startswith("ok, 9 rules\n")
     for word in ("root-ca-expiring", "confirm", "event.text"):
         assert word in result.stdout
 
@@ -165,13 +169,27 @@ def test_test_refuses_what_is_no_event(tmp_path: Path, content: bytes, fault: st
     assert json.loads(run("test", "-", "--json", stdin=content).stdout)["ok"] is False
 
 
-def test_test_knows_the_taps_of_the_fleet_file(tmp_path: Path) -> None:
-    result = run("test", written(tmp_path, BOOTSTRAP), "--fleet", write_fleet(tmp_path))
-    assert result.exit_code == 0
+def test_test_knows_the_inventory_of_the_ledger(tmp_path: Path) -> None:
+    environ = house_environ(tmp_path, write_fleet(tmp_path))
+    result = run("test", written(tmp_path, BOOTSTRAP), environ=environ)
+    assert (result.exit_code, result.stderr) == (0, "")
     assert f"job      tap.reconfigure on {SERIAL} with {{}} unless under way" in result.stdout.splitlines()
 
 
-def test_test_lists_the_faults_of_the_fleet_file(tmp_path: Path) -> None:
-    result = run("test", written(tmp_path, BOOTSTRAP), "--fleet", written(tmp_path, "version = 2", "fleet.toml"))
-    assert result.exit_code == 1
-    assert "line 1, version: expected 1, not 2" in result.stderr
+def test_a_slip_in_what_a_site_skips_is_shown(tmp_path: Path) -> None:
+    document = written(tmp_path, 'version = 1\n[[sites]]\nname = "lyon"\nskip_rules = ["x", "s"]\n', "fleet.toml")
+    rules = '[[rules]]\nname = "s"\non = { event = "ROOTCA_EXPIRATION_EVENT" }\nalert = "a"\n'
+    playbook = written(tmp_path, f"version = 1\n{rules}")
+    result = run("check", playbook, environ=house_environ(tmp_path, document))
+    assert "note: the site lyon skips the rule x, which is not there" in result.stdout.splitlines()
+    assert "rule s" not in result.stdout
+
+
+def test_a_playbook_is_tried_where_there_is_no_ledger_and_none_is_made(tmp_path: Path) -> None:
+    environ = house_environ(tmp_path)
+    elsewhere = {**environ, "DATABASE_URL": f"sqlite:///{tmp_path}/none.db"}
+    assert run("test", written(tmp_path, BOOTSTRAP), environ=elsewhere).exit_code == 0
+    assert not (tmp_path / "none.db").exists()
+    unset = run("test", written(tmp_path, BOOTSTRAP), environ={"KEYTURN_WEBHOOK_TOKENS": ""})
+    assert unset.exit_code == 0
+    assert "The inventory is not read: " in unset.stderr

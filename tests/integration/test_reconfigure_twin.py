@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 from schemas.jobs import Again, Awaiting, Done, Job, Outcome
 from services.cli.tap import app
 from services.clients.tap.wire import Bounds
-from services.fleet import load_fleet
 from services.fleet.access import FleetTaps
 from services.operations import Tools
 from services.operations.reconfigure_tap import ReconfigureTap
 from services.operations.tap_work import TapWork
+from tests.support.inventory import house_environ, read_fleet, taps_in
 from tests.support.taps import FULL, SECRETS, SERIAL, write_fleet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,7 +102,7 @@ def attempt(taps: FleetTaps, progress: dict[str, Any], number: int = 1) -> Outco
 
 def finish(fleet: Path, *, most: int = 12) -> Done:
     """Attempts, as a worker makes them, until the end."""
-    taps = FleetTaps(load_fleet(fleet), bounds=BOUNDS)
+    taps = taps_in(read_fleet(fleet), bounds=BOUNDS)
     progress: dict[str, Any] = {}
     for number in range(1, most + 1):
         outcome = attempt(taps, progress, number)
@@ -115,7 +115,7 @@ def finish(fleet: Path, *, most: int = 12) -> Done:
 
 
 def assert_ends_well(fleet: Path, twin: Twin) -> None:
-    taps = FleetTaps(load_fleet(fleet), bounds=BOUNDS)
+    taps = taps_in(read_fleet(fleet), bounds=BOUNDS)
     plan = TapWork(taps.order(SERIAL), taps, wanted_first=True).look()
     assert (plan.steps, plan.refusals) == ((), ())
     logins = twin.stats()["logins"]
@@ -162,12 +162,12 @@ def test_with_each_dial_on_nothing_is_called_done_that_is_not_and_off_it_is_fini
 ) -> None:
     fleet = write_fleet(tmp_path, address=twin.address)
     twin.turn(**on)
-    outcome = attempt(FleetTaps(load_fleet(fleet), bounds=BOUNDS), {})
+    outcome = attempt(taps_in(read_fleet(fleet), bounds=BOUNDS), {})
     twin.turn(**off)
     if not isinstance(outcome, Done):
         assert outcome.reason
         finish(fleet)
-    taps = FleetTaps(load_fleet(fleet), bounds=BOUNDS)
+    taps = taps_in(read_fleet(fleet), bounds=BOUNDS)
     plan = TapWork(taps.order(SERIAL), taps, wanted_first=True).look()
     assert (plan.steps, plan.refusals) == ((), ())
 
@@ -181,14 +181,15 @@ def test_over_the_relay_the_tap_ends_as_wished(tmp_path: Path, twin: Twin) -> No
     assert_ends_well(fleet, twin)
 
 
-def command(*words: str | Path) -> tuple[int, str]:
-    result = CliRunner().invoke(app, [str(word) for word in words])
+def command(fleet: Path, *words: str) -> tuple[int, str]:
+    """Import the document, then say `words`."""
+    result = CliRunner().invoke(app, words, env=house_environ(fleet.parent, fleet))
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.output
 
 
 def test_plan_shows_a_masked_table_and_writes_nothing(tmp_path: Path, twin: Twin) -> None:
-    code, output = command("plan", twin.address, "--fleet", write_fleet(tmp_path, address=twin.address))
+    code, output = command(write_fleet(tmp_path, address=twin.address), "plan", twin.address)
     assert code == 0
     for words in ("wifi.ssid", "keyturn-plant", "•••", "then a restart"):
         assert words in output
@@ -198,13 +199,13 @@ def test_plan_shows_a_masked_table_and_writes_nothing(tmp_path: Path, twin: Twin
 
 def test_apply_writes_everything_and_looks_again(tmp_path: Path, twin: Twin) -> None:
     fleet = write_fleet(tmp_path, address=twin.address)
-    code, output = command("apply", SERIAL, "--fleet", fleet, "--yes")
+    code, output = command(fleet, "apply", SERIAL, "--yes")
     assert code == 0, output
     assert "Done and looked again: the Tap has version 2.3.4." in output
     assert not [secret for secret in SECRETS.values() if secret != "admin" and secret in output]
     assert_ends_well(fleet, twin)
     (tmp_path / "login").write_text(SECRETS["admin-password"])
-    assert command("apply", SERIAL, "--fleet", fleet) == (0, "Nothing to do: the Tap is as wished.\n")
+    assert command(fleet, "apply", SERIAL) == (0, "Nothing to do: the Tap is as wished.\n")
 
 
 @pytest.mark.parametrize(
@@ -220,8 +221,12 @@ def test_what_cannot_be_is_told_in_words(
     tmp_path: Path, twin: Twin, file: str, content: str, exit_code: int, words: str
 ) -> None:
     fleet = write_fleet(tmp_path, address=twin.address)
+    environ = house_environ(tmp_path, fleet)
     (tmp_path / file).write_text(content)
-    code, output = command("apply", SERIAL, "--fleet", fleet, "--yes")
+    if file == "login":
+        house_environ(tmp_path, fleet)
+    result = CliRunner().invoke(app, ["apply", SERIAL, "--yes"], env=environ)
+    code, output = result.exit_code, result.output
     assert code == exit_code
     assert words in output
     assert twin.stats()["writes"] == []
@@ -229,6 +234,6 @@ def test_what_cannot_be_is_told_in_words(
 
 def test_nobody_at_the_address_is_told_in_words(tmp_path: Path) -> None:
     fleet = write_fleet(tmp_path, address="tcp://127.0.0.1:9")
-    code, output = command("plan", SERIAL, "--fleet", fleet)
+    code, output = command(fleet, "plan", SERIAL)
     assert code == 3
     assert "no connection to tcp://127.0.0.1:9" in output

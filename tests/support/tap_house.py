@@ -11,13 +11,13 @@ from schemas.jobs import Again, Awaiting, Done, Job, Outcome
 from schemas.references import SecretReference
 from services.clients.tap import Method, Request, Response
 from services.clients.tap import Path as TapPath
-from services.fleet import load_fleet
 from services.fleet.access import FleetTaps
 from services.operations import Tools
 from services.operations.reconfigure_tap import ReconfigureTap
 from services.operations.tap_access import TapOrder, TapSession
 from services.operations.tap_work import TapWork
 from services.sandbox.tap.device import Device
+from tests.support.inventory import read_fleet, taps_in
 from tests.support.taps import FULL, SECRETS, SERIAL, MemoryAddress, make_device, write_fleet
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -39,9 +39,9 @@ class House:
     ours: bool = True
 
     def __post_init__(self) -> None:
-        self.fleet = load_fleet(write_fleet(self.folder, configuration=self.configuration))
+        self.fleet = read_fleet(write_fleet(self.folder, configuration=self.configuration))
         self.address = MemoryAddress(self.device)
-        self.taps = FleetTaps(self.fleet, address_of=lambda _: self.address)
+        self.taps = taps_in(self.fleet, address_of=lambda _: self.address)
 
     def perform(self, wrap: Callable[[FleetTaps], Any] = lambda taps: taps) -> Outcome:
         """One attempt, with what earlier ones noted."""
@@ -94,7 +94,7 @@ def assert_ends_well(house: House) -> None:
     assert device.tally.restarts
     assert device.tally.logins["refused"] <= 2
     assert device.tally.logins["locked out"] == 0
-    taps = FleetTaps(house.fleet, address_of=lambda _: house.address)
+    taps = taps_in(house.fleet, address_of=lambda _: house.address)
     plan = TapWork(taps.order(SERIAL), taps, wanted_first=True).look()
     assert (plan.steps, plan.refusals) == ((), ())
 

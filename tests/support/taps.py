@@ -144,7 +144,7 @@ SECRETS = {
 def write_fleet(
     folder: Path, *, configuration: str = FULL, address: str = "tcp://127.0.0.1:2000", more: str = ""
 ) -> Path:
-    """Write a fleet file with one Tap, its configuration and its secrets."""
+    """Write a document of the inventory with one Tap, its configuration and its secrets."""
     for name, secret in SECRETS.items():
         (folder / name).write_text(secret)
     (folder / "tap.toml").write_text(configuration)

@@ -31,6 +31,16 @@ class ReconfigureTap(BaseModel):
     """As the real operation has it."""
 
 
+class RotateMobileKey(BaseModel):
+    """As the real operation has it."""
+
+    at_most_every_days: int = Field(default=30, ge=0)
+
+
+class RegisterToken(BaseModel):
+    """As the real operation has it."""
+
+
 class Drifting(BaseModel):
     """An operation without a default."""
 
@@ -41,6 +51,8 @@ OPERATIONS: Final[Mapping[str, type[BaseModel]]] = {
     "ublox.rotate_e2e_key": RotateE2EKey,
     "ublox.renew_certificate": RenewCertificate,
     "tap.reconfigure": ReconfigureTap,
+    "twon.rotate_mobile_key": RotateMobileKey,
+    "centagate.register_token": RegisterToken,
     "test.drift": Drifting,
 }
 

@@ -14,7 +14,10 @@ from tests.unit.playbooks import DEVICE, event, faults_of, load, one_rule, playb
 
 ROTATE: Final = {"type": "AUTOMATIC", "days": 7, "even_if_set": False}
 ROTATE_AGAIN: Final = {**ROTATE, "even_if_set": True}
-NO_FLEET: Final = "rule configure-taps-of-new-device: there is no fleet file, so no Taps"
+NO_FLEET: Final = (
+    "rules configure-taps-of-new-device, rotate-mobile-keys-of-new-device, register-tokens-of-new-device:"
+    " the inventory has no sites"
+)
 SHIPPED: Final = load(default_text())
 
 
@@ -95,7 +98,7 @@ def test_a_condition_that_cannot_be_told_does_not_hold_and_leaves_a_note(payload
     decision = load(default_text()).decide(event(EventType.BOOTSTRAP, payload))
     assert (decision.jobs, decision.alerts, decision.verdict) == ((), (), "no rule matches")
     assert decision.notes[0].startswith(f"rule rotate-key-of-new-device: {note}")
-    assert len(decision.notes) == 3
+    assert len(decision.notes) == 5
 
 
 @pytest.mark.parametrize("days", [True, "60", 6.5, None])
@@ -193,7 +196,7 @@ def test_every_rule_says_how_it_saw_the_event() -> None:
     views = {view.name: view for view in SHIPPED.explain(event(EventType.BOOTSTRAP, {"IsBlacklisted": False}))}
     assert views["rotate-key-of-new-device"].why == "its condition holds"
     assert (
-        SHIPPED.explain(event(EventType.CERTIFICATE_RENEWAL))[4].why
+        SHIPPED.explain(event(EventType.CERTIFICATE_RENEWAL))[6].why
         == "the type is its trigger and it has no condition"
     )
     assert SHIPPED.explain(event(EventType.BOOTSTRAP))[0].why == "the condition failed: there is no IsBlacklisted"

@@ -92,8 +92,9 @@ EXPECTED_FAULTS = [
         " payload, days_to_expiration, text"
     ),
     (
-        "line 10, rule 1 ('Bad Name'), step 1, operation: expected one of tap.reconfigure,"
-        " test.drift, ublox.renew_certificate, ublox.rotate_e2e_key, not 'ublox.rotate_e2e'"
+        "line 10, rule 1 ('Bad Name'), step 1, operation: expected one of centagate.register_token,"
+        " tap.reconfigure, test.drift, twon.rotate_mobile_key, ublox.renew_certificate, ublox.rotate_e2e_key,"
+        " not 'ublox.rotate_e2e'"
         " (did you mean 'ublox.rotate_e2e_key'?)"
     ),
     "line 14, rule 1 ('Bad Name'), step 2, unless_under_way: expected true or false, not 'yes'",
@@ -118,10 +119,10 @@ EXPECTED_FAULTS = [
         "line 30, rule 3 (two), on.event: ROOTCA_EXPIRATION_EVENT names no device, so there is nothing to work on;"
         " expected alert"
     ),
-    "line 31, rule 3 (two), targets: expected 'device' or 'site.taps', not 'site'",
+    ("line 31, rule 3 (two), targets: expected 'device', 'site.taps', 'site.locations' or 'site.tokens', not 'site'"),
     (
-        "line 36, rule 3 (two), confirm: expected one of tap.reconfigure, test.drift, ublox.renew_certificate,"
-        " ublox.rotate_e2e_key, not 'nope'"
+        "line 36, rule 3 (two), confirm: expected one of centagate.register_token, tap.reconfigure, test.drift,"
+        " twon.rotate_mobile_key, ublox.renew_certificate, ublox.rotate_e2e_key, not 'nope'"
     ),
     "line 38, rule 4, name: is missing; expected lower case letters, digits and hyphens, unique",
     "line 39, rule 4, on: expected a table, not 3",

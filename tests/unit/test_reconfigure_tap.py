@@ -9,11 +9,11 @@ from pydantic import SecretStr
 from schemas.errors import ConfigurationError, TryAgain
 from schemas.fleet import Fleet
 from schemas.jobs import Again, Awaiting, Done, Parked, ParkedBecause
-from services.fleet.access import FleetTaps
 from services.operations import Tools
 from services.operations.reconfigure_tap import RESTART_DEADLINE
 from services.operations.tap_work import TapWork
 from services.sandbox.tap.device import Device
+from tests.support.inventory import taps_in
 from tests.support.tap_house import START, Deadly, House, Killed, assert_ends_well, count_writes, path_of
 from tests.support.taps import FULL, SECRETS, SERIAL, make_device
 
@@ -81,7 +81,7 @@ def test_a_worker_killed_at_any_write_leaves_work_that_the_next_finishes(tmp_pat
         fate = Deadly(house.taps, number, after)
         with pytest.raises(Killed):
             house.perform(lambda _, fate=fate: fate)  # type: ignore[misc]
-        house.taps = FleetTaps(house.fleet, address_of=lambda _, house=house: house.address)  # type: ignore[misc]
+        house.taps = taps_in(house.fleet, address_of=lambda _, house=house: house.address)
         house.finish()
         assert_ends_well(house)
 
@@ -122,7 +122,7 @@ def test_a_wrong_password_parks_the_job_after_two_tries(tmp_path: Path) -> None:
     outcome = house.perform()
     assert isinstance(outcome, Parked)
     assert outcome.because is ParkedBecause.REFUSED
-    assert "no password that we have opens the Tap as admin: correct the one in the fleet file" in outcome.reason
+    assert "no password that we have opens the Tap as admin: correct the one in the inventory" in outcome.reason
     assert (house.device.tally.write_count, house.device.tally.logins["refused"]) == (0, 2)
 
 
@@ -146,12 +146,12 @@ def test_a_configuration_with_faults_parks_the_job(tmp_path: Path, broken: str) 
     assert house.device.tally.lines.total() == 0
 
 
-def test_a_stranger_to_the_fleet_file_parks_the_job(tmp_path: Path) -> None:
+def test_a_stranger_to_the_inventory_parks_the_job(tmp_path: Path) -> None:
     house = House(tmp_path)
-    house.taps = FleetTaps(Fleet(version=1))
+    house.taps = taps_in(Fleet())
     outcome = house.perform()
     assert isinstance(outcome, Parked)
-    assert outcome.reason == f"the fleet file has no Tap {SERIAL}"
+    assert outcome.reason == f"the inventory has no Tap {SERIAL}"
 
 
 def test_an_unreachable_tap_is_tried_again(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_tap_that_is_slow_to_come_back_costs_no_attempt(tmp_path: Path) -> Non
     house.now += RESTART_DEADLINE
     late = house.perform()
     assert isinstance(late, Again)
-    assert "has the fleet file its new address?" in late.reason
+    assert "has the inventory its new address?" in late.reason
     house.address.away = False
     assert isinstance(house.perform(), Done)
 

@@ -9,15 +9,20 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
+from infra.redaction import Redactor
 from infra.settings import Settings, describe, load_settings, variable_of
 from infra.settings.model import SECRET_FIELDS
 from schemas.errors import ConfigurationError
+from tests.support.vault import ring_text
 
 TOKEN = "Bearer tR7-kq0Zp2-wv9Xs4"
 API_KEY = "7c1f9e52-3d84-4b0a"
 API_SECRET = "hV3nQ8sLw2Zt6Yp0"
 PASSWORD = "s3cr3t-Pa55"
+ADMIN_PASSWORD, INTEGRATION_KEY, SECRET_KEY = "Zu8-qWe4-rTy", "5d2a8c41e7b09f36", "Lq7vB2nX9cK4mJ1h"
 DSN_KEY = "4f1c2b7a9d3e4f5061728394a5b6c7d8"
+RING = ring_text("new", "old")
+RING_KEYS = tuple(line.partition(":")[2] for line in RING.splitlines())
 DSN = f"https://{DSN_KEY}@errors.acme.test/7"
 
 PLAIN = {"KEYTURN_WEBHOOK_TOKENS": TOKEN}
@@ -26,11 +31,29 @@ FULL = {
     "DATABASE_URL": f"postgres://keyturn:{PASSWORD}@db.acme.test:5432/keyturn",
     "REDIS_URL": f"rediss://:{PASSWORD}@redis.acme.test:6380/1",
     "SENTRY_DSN": DSN,
+    "KEYTURN_VAULT_KEYS": RING,
     "KEYTURN_UBLOX_BASE_URL": "https://ssapi.acme.test/",
     "KEYTURN_UBLOX_API_KEY": API_KEY,
     "KEYTURN_UBLOX_API_SECRET": API_SECRET,
+    "KEYTURN_CENTAGATE_BASE_URL": "https://centagate.acme.test",
+    "KEYTURN_CENTAGATE_ADMIN_USERNAME": "keyturn",
+    "KEYTURN_CENTAGATE_ADMIN_PASSWORD": ADMIN_PASSWORD,
+    "KEYTURN_CENTAGATE_INTEGRATION_KEY": INTEGRATION_KEY,
+    "KEYTURN_CENTAGATE_SECRET_KEY": SECRET_KEY,
 }
-SECRETS = (TOKEN, TOKEN.removeprefix("Bearer "), API_KEY, API_SECRET, PASSWORD, DSN, DSN_KEY)
+SECRETS = (
+    TOKEN,
+    TOKEN.removeprefix("Bearer "),
+    API_KEY,
+    API_SECRET,
+    ADMIN_PASSWORD,
+    INTEGRATION_KEY,
+    SECRET_KEY,
+    PASSWORD,
+    DSN,
+    DSN_KEY,
+    *RING_KEYS,
+)
 
 
 def load(environ: Mapping[str, str] = {}, env_file: Path | None = None, **more: str) -> Settings:
@@ -66,6 +89,8 @@ def test_without_a_webhook_token_nothing_starts() -> None:
 def test_an_empty_variable_counts_as_not_given() -> None:
     assert load(KEYTURN_PORT="", KEYTURN_PLAYBOOK_FILE="").port == 8080
     assert load(KEYTURN_UBLOX_AUTH_SCHEME="").ublox_auth_scheme == ""
+    assert load().centagate_auth_prefix == "/v2"
+    assert load(KEYTURN_CENTAGATE_AUTH_PREFIX="").centagate_auth_prefix == ""
 
 
 def test_only_what_is_handed_over_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -127,6 +152,10 @@ def test_redis_may_be_near_or_far(given: str) -> None:
         ("KEYTURN_BACKLOG_LIMIT", "9999", "must not be less than KEYTURN_ACCEPT_QUEUE_LIMIT"),
         ("KEYTURN_UBLOX_AUTH_SCHEME", "Bearer x", "must match pattern"),
         ("KEYTURN_UBLOX_CA_FILE", "/no/such/file", "must be the path of a file that exists"),
+        ("KEYTURN_CENTAGATE_CA_FILE", "/no/such/file", "must be the path of a file that exists"),
+        ("KEYTURN_CENTAGATE_PREFIX", "v2", "must match pattern"),
+        ("KEYTURN_CENTAGATE_AUTH_PREFIX", "/v2/", "must match pattern"),
+        ("KEYTURN_CENTAGATE_TIMEOUT", "0", "must be greater than 0"),
         ("KEYTURN_PLAYBOOK_FILE", "/no/such/file", "must be the path of a file that exists"),
         ("KEYTURN_LEASE", "4", "must be more than twice KEYTURN_SWEEP_EVERY"),
         ("KEYTURN_RETRY_CAP", "1.5", "must not be less than KEYTURN_RETRY_BASE"),
@@ -170,6 +199,28 @@ def test_two_tokens_are_valid_while_they_are_changed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("words", "line 1 does not begin with an id"),
+        (RING.replace("\n", "\n\nx:"), "line 3 has not the base64 of 32 bytes behind its id"),
+        (f"{RING}\nnew:{RING_KEYS[1]}", "line 3 repeats an id"),
+        ("a:" + "A" * 43 + "=", "line 1 has a key that is not random"),
+    ],
+)
+def test_a_key_ring_that_cannot_be_used_is_refused_line_by_line(value: str, expected: str) -> None:
+    told = fault("KEYTURN_VAULT_KEYS", value)
+    assert "must hold one ring key per line, as 'keyturn vault new-key' writes it" in told
+    assert expected in told
+    assert not any(key in told for key in RING_KEYS)
+
+
+def test_a_key_ring_is_shown_as_set_and_its_keys_are_masked() -> None:
+    assert load(FULL).shown()["KEYTURN_VAULT_KEYS"] == "set"
+    redactor = Redactor(load(KEYTURN_VAULT_KEYS=f"  {RING}\r\n").secret_values())
+    assert redactor.text(f"read {RING}") == "read new:•••\nold:•••"
+
+
+@pytest.mark.parametrize(
     ("variable", "value", "expected"),
     [
         ("KEYTURN_UBLOX_API_KEY", "0d636af8-d001-49ba-86d3-80f21272c14a", "is a sample that the u-blox document"),
@@ -177,12 +228,15 @@ def test_two_tokens_are_valid_while_they_are_changed() -> None:
         ("KEYTURN_UBLOX_API_SECRET", "CHANGE_ME", "is a placeholder"),
         ("KEYTURN_UBLOX_API_KEY", "ab1cd", "must be at least 8 printable"),
         ("KEYTURN_UBLOX_BASE_URL", "http://ssapi.acme.test", "must be an https:// address"),
+        ("KEYTURN_CENTAGATE_SECRET_KEY", "ab1cd", "must be at least 8 printable"),
+        ("KEYTURN_CENTAGATE_ADMIN_PASSWORD", "changeme-1", "is a placeholder"),
+        ("KEYTURN_CENTAGATE_BASE_URL", "http://centagate.acme.test", "must be an https:// address"),
     ],
 )
 def test_an_upstream_that_cannot_be_trusted_is_refused(variable: str, value: str, expected: str) -> None:
     (only,) = faults({**FULL, variable: value})
     assert expected in only
-    assert variable == "KEYTURN_UBLOX_BASE_URL" or value not in only
+    assert variable.endswith("_BASE_URL") or value not in only
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:8001", "http://localhost:8001/", "http://[::1]:8001"])
@@ -195,6 +249,14 @@ def test_an_upstream_needs_its_credentials_and_they_need_it() -> None:
         "KEYTURN_UBLOX_API_KEY is required because KEYTURN_UBLOX_BASE_URL is set",
         "KEYTURN_UBLOX_API_SECRET is required because KEYTURN_UBLOX_BASE_URL is set",
     ]
+    assert faults({**PLAIN, "KEYTURN_CENTAGATE_BASE_URL": "https://centagate.acme.test"}) == [
+        f"KEYTURN_CENTAGATE_{name} is required because KEYTURN_CENTAGATE_BASE_URL is set"
+        for name in ("ADMIN_USERNAME", "ADMIN_PASSWORD", "INTEGRATION_KEY", "SECRET_KEY")
+    ]
+    for name in ("KEYTURN_CENTAGATE_ADMIN_USERNAME", "KEYTURN_CENTAGATE_SECRET_KEY"):
+        assert faults({**PLAIN, name: FULL[name]}) == [
+            f"{name} is set, but KEYTURN_CENTAGATE_BASE_URL is not: set both or neither"
+        ]
     assert faults({**PLAIN, "KEYTURN_UBLOX_API_SECRET": API_SECRET}) == [
         "KEYTURN_UBLOX_API_SECRET is set, but KEYTURN_UBLOX_BASE_URL is not: set both or neither"
     ]

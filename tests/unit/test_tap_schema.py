@@ -1,4 +1,4 @@
-"""Wanted configurations and fleet files: every fault at once with its place, and no secret repeated."""
+"""Wanted configurations of Taps: every fault at once with its place, and no secret repeated."""
 
 from pathlib import Path
 
@@ -6,11 +6,10 @@ import pytest
 
 from infra.references import resolve
 from schemas.errors import InputError
-from schemas.fleet import Fleet
 from schemas.references import EnvironmentReference, FileReference
 from schemas.tap import ADMIN, SUPERVISOR, TapConfiguration, json_schema
-from services.fleet import load_configuration, load_fleet
-from tests.support.taps import FULL, SERIAL, write_fleet
+from services.fleet import load_configuration
+from tests.support.taps import write_fleet
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "tap-configuration.schema.json"
 USERS = """
@@ -21,7 +20,7 @@ password = { env = "A" }
 name = "supervisor"
 password = { env = "S" }
 """
-SECRET = '{ file = "path" } or { env = "NAME" }'
+SECRET = '{ file = "path" }, { env = "NAME" } or { vault = "name" }'
 
 
 def faults_of(folder: Path, text: str) -> list[str]:
@@ -35,14 +34,6 @@ def faults_of(folder: Path, text: str) -> list[str]:
 def fault_of(folder: Path, text: str) -> str:
     (fault,) = faults_of(folder, text)
     return fault
-
-
-def fleet_faults(folder: Path, text: str) -> list[str]:
-    file = folder / "fleet.toml"
-    file.write_text(text)
-    with pytest.raises(InputError) as caught:
-        load_fleet(file)
-    return [fault.removeprefix(f"{file}: ") for fault in caught.value.faults]
 
 
 def test_the_committed_json_schema_is_the_one_that_the_code_gives() -> None:
@@ -154,76 +145,6 @@ def test_what_is_no_toml_no_text_and_no_file_is_told(tmp_path: Path) -> None:
 def test_a_model_made_by_hand_is_checked_too() -> None:
     with pytest.raises(ValueError, match="admin is missing"):
         TapConfiguration.model_validate({"version": "1.2.3", "users": []})
-
-
-def test_a_fleet_is_read_and_knows_the_taps_of_a_device(tmp_path: Path) -> None:
-    fleet = load_fleet(write_fleet(tmp_path))
-    assert fleet.taps[SERIAL].configuration == tmp_path / "tap.toml"
-    assert fleet.taps_of("135700008928c093").serials == (SERIAL,)
-    assert fleet.taps_of("0000000000000000").why_none == "0000000000000000 belongs to no site of the fleet file"
-    alone = Fleet.model_validate({"version": 1, "sites": [{"name": "a", "devices": ["135700008928c093"]}]})
-    assert alone.taps_of("135700008928c093").why_none == "its site a has no Taps"
-
-
-def test_every_fault_of_a_fleet_is_listed_with_its_place(tmp_path: Path) -> None:
-    text = """\
-version = 1
-[[sites]]
-name = "lyon"
-devices = ["135700008928C093", "135700008928c093", "zz"]
-[[sites.taps]]
-serial = "A1"
-address = "http://x"
-password = { env = "X" }
-configuration = "tap.toml"
-[[sites.taps]]
-serial = "A1"
-address = "mqtt://me:hunter2@x"
-password = "literal"
-configuration = "tap.toml"
-in_clear = "yes"
-[[sites]]
-name = "lyon"
-[[sites.taps]]
-serial = "A2"
-address = "tcp://x"
-password = { env = "X" }
-configuration = "tap.toml"
-relay = { net_key = { env = "N" } }
-"""
-    faults = fleet_faults(tmp_path, text)
-    assert "hunter2" not in str(faults)
-    assert "literal" not in str(faults)
-    assert [fault.partition(": ")[0] for fault in faults] == [
-        "line 4, sites[1].devices[2]",
-        "line 4, sites[1].devices[3]",
-        "line 7, sites[1].taps[1].address",
-        "line 10, sites[1].taps[2].relay",
-        "line 11, sites[1].taps[2].serial",
-        "line 12, sites[1].taps[2].address",
-        "line 13, sites[1].taps[2].password",
-        "line 15, sites[1].taps[2].in_clear",
-        "line 17, sites[2].name",
-        "line 23, sites[2].taps[1].relay",
-    ]
-
-
-def test_the_faults_of_the_configurations_count_too(tmp_path: Path) -> None:
-    with pytest.raises(InputError) as caught:
-        load_fleet(write_fleet(tmp_path, configuration=FULL.replace('name = "plant-7"', 'nam = "plant-7"')))
-    assert "tap.toml: line 2, nam: unknown key" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("given", "address"),
-    [
-        ("tcp://10.0.0.1", "tcp://10.0.0.1:2000"),
-        ("tcp://[fe80::1]:2001", "tcp://[fe80::1]:2001"),
-        ("tcp://tap-7", "tcp://tap-7:2000"),
-    ],
-)
-def test_an_address_gets_its_usual_port(tmp_path: Path, given: str, address: str) -> None:
-    assert load_fleet(write_fleet(tmp_path, address=given)).taps[SERIAL].address == address
 
 
 def test_a_secret_is_fetched_when_it_is_needed_and_does_not_print(

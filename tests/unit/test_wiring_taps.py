@@ -1,7 +1,7 @@
 """A worker has the outside systems of its queues: one that serves Taps alone needs nothing of u-blox."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -9,13 +9,19 @@ from infra.broker import QUEUES, queue_of
 from infra.ledger import Ledger
 from infra.settings import Settings, load_settings
 from schemas.errors import ConfigurationError, InputError
-from services.wiring import load_active_fleet, make_runner, make_taps
-from tests.support.taps import SERIAL, write_fleet
+from schemas.references import VaultReference
+from services.wiring import make_runner, make_taps, open_ledger
+from tests.support.inventory import house_environ, stock
+from tests.support.taps import SECRETS, SERIAL, write_fleet
 from workers.app import run_worker
 
 
-def settings(**variables: str) -> Settings:
-    return load_settings({"KEYTURN_WEBHOOK_TOKENS": "Bearer tR7-kq0Zp2-wv9Xs4", **variables}, None)
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[tuple[Settings, Ledger]]:
+    settings = load_settings(house_environ(tmp_path), None)
+    ledger = open_ledger(settings)
+    yield settings, ledger
+    ledger.close()
 
 
 def test_taps_have_a_queue_of_their_own() -> None:
@@ -23,46 +29,48 @@ def test_taps_have_a_queue_of_their_own() -> None:
     assert queue_of("keyturn.tap.reconfigure") == "tap"
 
 
-def test_the_fleet_file_is_a_setting(tmp_path: Path) -> None:
-    with_fleet = settings(KEYTURN_FLEET_FILE=str(write_fleet(tmp_path)))
-    assert make_taps(with_fleet).order(SERIAL).user == "admin"
-    assert load_active_fleet(settings()) is None
-    with pytest.raises(ConfigurationError, match="KEYTURN_FLEET_FILE must be the path of a file that exists"):
-        settings(KEYTURN_FLEET_FILE=str(tmp_path / "absent"))
+def test_what_is_imported_is_there_at_once_with_its_secrets(house: tuple[Settings, Ledger], tmp_path: Path) -> None:
+    taps = make_taps(*house)
+    with pytest.raises(InputError, match=f"the inventory has no Tap {SERIAL}"):
+        taps.order(SERIAL)
+    stock(house[1], write_fleet(tmp_path))
+    order = taps.order(SERIAL)
+    assert order.password == VaultReference(vault=f"tap/{SERIAL}/password")
+    assert taps.reveal(order.password).get_secret_value() == SECRETS["login"]
+    assert taps.find("tcp://127.0.0.1:2000").serial == SERIAL
 
 
-def test_a_worker_of_taps_needs_a_fleet_file() -> None:
-    with pytest.raises(ConfigurationError, match="KEYTURN_FLEET_FILE is needed by a worker of the queue tap"):
-        make_taps(settings())
-
-
-def test_the_faults_of_the_fleet_file_stop_a_worker(tmp_path: Path) -> None:
-    (tmp_path / "fleet.toml").write_text("version = 2")
-    with pytest.raises(InputError, match="line 1, version: expected 1, not 2"):
-        make_taps(settings(KEYTURN_FLEET_FILE=str(tmp_path / "fleet.toml")))
-
-
-def test_a_runner_of_taps_needs_nothing_of_ublox(tmp_path: Path) -> None:
-    with_fleet = settings(KEYTURN_FLEET_FILE=str(write_fleet(tmp_path)))
-
-    class Bare:
-        """As much of a ledger as making a runner touches."""
-
-        class work:  # noqa: N801 - an attribute of the ledger
-            """Its part that holds jobs."""
-
-            note = None
-
-    assert make_runner(with_fleet, cast("Ledger", Bare()), lambda *_: None) is not None
-
-
-def test_a_worker_is_told_at_its_start_what_is_missing(tmp_path: Path) -> None:
-    from infra.ledger import migrate
-
-    bare = settings(DATABASE_URL=f"sqlite:///{tmp_path}/keyturn.db")
-    ledger = Ledger(bare.database_url.get_secret_value())
-    migrate(ledger.database)
+def test_without_a_key_ring_whoever_needs_the_vault_is_told_so(tmp_path: Path) -> None:
+    environ = house_environ(tmp_path, write_fleet(tmp_path))
+    ringless = load_settings({**environ, "KEYTURN_VAULT_KEYS": ""}, None)
+    ledger = open_ledger(ringless)
+    taps = make_taps(ringless, ledger)
+    with pytest.raises(InputError, match="KEYTURN_VAULT_KEYS"):
+        taps.reveal(taps.order(SERIAL).password)
     ledger.close()
-    for queue, words in (("tap", "KEYTURN_FLEET_FILE"), ("ublox", "KEYTURN_UBLOX_BASE_URL")):
-        with pytest.raises(ConfigurationError, match=words):
-            run_worker(bare, [queue])
+
+
+def test_several_taps_behind_one_broker_are_named_by_their_serial_numbers(
+    house: tuple[Settings, Ledger], tmp_path: Path
+) -> None:
+    second = """\
+relay = { net_key = "one-net-key" }
+[[sites.taps]]
+serial = "IOTZ00000000000043"
+address = "mqtt://broker"
+password = "pass-word-43"
+configuration = "tap.toml"
+relay = { net_key = "two-net-key" }
+"""
+    stock(house[1], write_fleet(tmp_path, address="mqtt://broker", more=second))
+    with pytest.raises(InputError, match="2 Taps at mqtt://broker:1883: name one by its serial number"):
+        make_taps(*house).find("mqtt://broker:1883")
+
+
+def test_a_runner_of_taps_needs_nothing_of_ublox(house: tuple[Settings, Ledger]) -> None:
+    assert make_runner(*house, lambda *_: None) is not None
+
+
+def test_a_worker_is_told_at_its_start_what_is_missing(house: tuple[Settings, Ledger]) -> None:
+    with pytest.raises(ConfigurationError, match="KEYTURN_UBLOX_BASE_URL"):
+        run_worker(house[0], ["ublox"])

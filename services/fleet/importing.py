@@ -1,0 +1,181 @@
+"""Takes a document into the inventory: what it would change, then all of it in one transaction, or nothing."""
+
+import hmac
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from infra.ledger import Entry, EntryId, InventoryChange, Ledger, Snapshot
+from infra.vault import Vault
+from schemas.errors import ConfigurationError, InputError
+from schemas.secret import Secret
+from services.fleet.entries import KINDS, at, names_in, secret_places
+from services.fleet.given import Given, understand
+from services.fleet.written import Written, read_written
+
+MOST_TRIES: Final = 3
+"""How often an import begins again because another one came first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that an import adds, changes or removes.
+
+    Attributes:
+        id: kind and key.
+        site: as it is afterwards; of a thing that goes, as it was.
+        details: what changes, key by key, without values that may be secret.
+    """
+
+    id: EntryId
+    site: str
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportResult:
+    """What an import does, or has done."""
+
+    added: tuple[Change, ...] = ()
+    changed: tuple[Change, ...] = ()
+    removed: tuple[Change, ...] = ()
+    unchanged: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all is there already."""
+        return not (self.added or self.changed or self.removed)
+
+
+@dataclass(slots=True)
+class _Draft:
+    added: list[Change] = field(default_factory=list)
+    changed: list[Change] = field(default_factory=list)
+    removed: list[Change] = field(default_factory=list)
+    upserts: list[Entry] = field(default_factory=list)
+    values: dict[str, Secret] = field(default_factory=dict)
+    unchanged: int = 0
+
+    def result(self) -> ImportResult:
+        return ImportResult(
+            added=_sorted(self.added),
+            changed=_sorted(self.changed),
+            removed=_sorted(self.removed),
+            unchanged=self.unchanged,
+        )
+
+
+class Importer:
+    """Imports documents.
+
+    Args:
+        ledger: where the inventory stands.
+        open_vault: gives the vault; asked only where a document gives secrets.
+        clock: tells the time.
+    """
+
+    def __init__(self, ledger: Ledger, open_vault: Callable[[], Vault], *, clock: Callable[[], datetime]) -> None:
+        self._ledger = ledger
+        self._open_vault = open_vault
+        self._clock = clock
+
+    def take(self, path: Path, *, prune: bool = False, dry_run: bool = False) -> ImportResult:
+        """Take a document in.
+
+        Args:
+            path: TOML or CSV.
+            prune: whether what the document does not name goes; otherwise it stays.
+            dry_run: whether to say only what would change.
+
+        Raises:
+            InputError: every fault of the document, or the inventory changes all the time; nothing was changed.
+            ConfigurationError: the document gives secrets, and there is no vault.
+            LedgerUnavailable: nothing was changed.
+        """
+        for _ in range(MOST_TRIES):
+            snapshot = self._ledger.inventory.snapshot()
+            draft = self._draft(read_written(path), snapshot, prune=prune)
+            result = draft.result()
+            if dry_run or result.is_empty or self._store(draft, snapshot):
+                return result
+        raise InputError(["the inventory is being changed by somebody else: import again"])
+
+    def _draft(self, written: Written, snapshot: Snapshot, *, prune: bool) -> _Draft:
+        known = {entry.id: entry for entry in snapshot.entries}
+        names = set(self._ledger.secrets.names())
+        given = understand(written, known, names, alone=prune)
+        new = self._new_values(given, names)
+        draft = _Draft(values=new)
+        for entry in given.entries.values():
+            _compare(entry, known.get(entry.id), new, draft)
+        if prune:
+            gone = (entry for entry_id, entry in known.items() if entry_id not in given.entries)
+            draft.removed.extend(Change(entry.id, entry.site) for entry in gone)
+        return draft
+
+    def _new_values(self, given: Given, names: set[str]) -> dict[str, Secret]:
+        """The secrets that the vault does not hold yet, or holds with another value, or cannot open any more."""
+        if not given.values:
+            return {}
+        vault = self._open_vault()
+        return {
+            name: value
+            for name, value in given.values.items()
+            if name not in names or not _is_there(vault, name, value)
+        }
+
+    def _store(self, draft: _Draft, snapshot: Snapshot) -> bool:
+        removed = {change.id for change in draft.removed}
+        upserted = {entry.id for entry in draft.upserts}
+        gone = [entry for entry in snapshot.entries if entry.id in removed]
+        stay = [entry for entry in snapshot.entries if entry.id not in removed | upserted]
+        vault = self._open_vault() if draft.values else None
+        change = InventoryChange(
+            based_on=snapshot.revision,
+            upserts=draft.upserts,
+            deletions=removed,
+            sealed=[vault.seal(name, value) for name, value in draft.values.items()] if vault else (),
+            forgotten=_own_names(gone) - names_in(stay) - names_in(draft.upserts),
+        )
+        return self._ledger.inventory.store(change, self._clock())
+
+
+def _compare(entry: Entry, before: Entry | None, new: Mapping[str, Secret], draft: _Draft) -> None:
+    if before is None:
+        draft.added.append(Change(entry.id, entry.site))
+    elif details := tuple(_differences(before, entry, new)):
+        draft.changed.append(Change(entry.id, entry.site, details))
+    else:
+        draft.unchanged += 1
+        return
+    draft.upserts.append(entry)
+
+
+def _differences(before: Entry, after: Entry, new: Mapping[str, Secret]) -> Iterator[str]:
+    if before.site != after.site:
+        yield f"site: {before.site} → {after.site}"
+    secrets = secret_places(*after.id)
+    replaced = {place for place, name in secrets.items() if name in new and at(after.fields, place) == {"vault": name}}
+    keys = dict.fromkeys((*before.fields, *after.fields))
+    changed = [key for key in keys if before.fields.get(key) != after.fields.get(key)]
+    yield from changed
+    yield from (f"{'.'.join(place)}: another secret" for place in replaced if place[0] not in changed)
+
+
+def _is_there(vault: Vault, name: str, value: Secret) -> bool:
+    try:
+        held = vault.get(name)
+    except (InputError, ConfigurationError):
+        return False  # what does not open any more is replaced by what is given
+    return hmac.compare_digest(held.get_secret_value().encode(), value.get_secret_value().encode())
+
+
+def _own_names(entries: Collection[Entry]) -> set[str]:
+    """The secrets that go with their entries: those under the entries' own names."""
+    return {name for entry in entries for name in secret_places(*entry.id).values()}
+
+
+def _sorted(changes: list[Change]) -> tuple[Change, ...]:
+    return tuple(sorted(changes, key=lambda change: (KINDS.index(change.id.kind), change.site, change.id.key)))

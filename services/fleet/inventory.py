@@ -1,0 +1,39 @@
+"""The inventory as a process sees it: one picture for all its threads, new when the ledger has another revision."""
+
+import threading
+from typing import Final
+
+from infra.ledger import Ledger
+from schemas.fleet import Fleet
+from services.fleet.entries import fleet_of
+
+_NEVER: Final = -1
+
+
+class Inventory:
+    """Gives the inventory as it is now, at the price of one small query.
+
+    Args:
+        ledger: where it stands.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._lock = threading.Lock()
+        self._seen = _NEVER
+        self._fleet = Fleet()
+
+    def current(self) -> Fleet:
+        """Give the inventory.
+
+        Raises:
+            LedgerUnavailable: the ledger cannot be read now.
+            InputError: it holds an entry that this version of Keyturn cannot read.
+        """
+        revision = self._ledger.inventory.revision()
+        with self._lock:
+            if revision != self._seen:  # also lower: a backup was put back
+                snapshot = self._ledger.inventory.snapshot()
+                self._fleet = fleet_of(snapshot.entries)
+                self._seen = snapshot.revision
+            return self._fleet
