@@ -1,6 +1,7 @@
 """Fixtures that every room shares: a ledger on each database, and a clock that tests move by hand."""
 
 import itertools
+import os
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -9,8 +10,18 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from infra.ledger import Ledger, migrate
+
+hypothesis_settings.register_profile(
+    "keyturn",
+    deadline=None,  # a busy machine is slow, not wrong
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),  # what lands is judged by the same examples each time; at home they vary
+)
+hypothesis_settings.load_profile("keyturn")
 
 
 class Clock:

@@ -1,5 +1,7 @@
 """What runs behind the tasks goes on whatever happens."""
 
+import threading
+from itertools import chain, repeat
 from unittest.mock import Mock, PropertyMock, patch
 
 import pytest
@@ -23,9 +25,10 @@ ENVIRON = {
 def test_leases_are_kept_on_being_renewed_after_any_error(error: Exception, level: str) -> None:
     backstage = Backstage(load_settings(ENVIRON, None), Mock())
     runner = Mock()
-    runner.keep_leases.side_effect = [error, *[0] * 1_000]
+    runner.keep_leases.side_effect = chain([error], repeat(0))
     with capture_logs() as logs, patch.object(Backstage, "runner", PropertyMock(return_value=runner)):
         backstage.start_keeping_leases()
         eventually(lambda: runner.keep_leases.call_count >= 3, seconds=5)
         backstage.stop()
+        eventually(lambda: all(thread.name != "leases" for thread in threading.enumerate()), seconds=5)
     assert [(log["event"], log["log_level"]) for log in logs] == [("leases could not be renewed", level)]
