@@ -12,6 +12,7 @@ import httpx
 from services.sandbox.centagate import twin as centagate
 from services.sandbox.twon.device import PASSWORD, USER
 
+SITE: Final = "sandbox"
 USERS: Final = 1
 DOORS: Final = 2
 TAP: Final = "IOTZ00000000000042"
@@ -89,7 +90,7 @@ class Twins:
         for user in ("admin", "supervisor"):
             (folder / f"tap-{user}").write_text(secrets.token_urlsafe(12))
         doors = httpx.get(self.control()["sandbox-twon"], timeout=10, trust_env=False).json()["devices"]
-        lines = ["version = 1", *_table("sites", name="sandbox", devices=[device])]
+        lines = ["version = 1", *_table("sites", name=SITE, devices=[device])]
         for door in doors:
             lines += _table("sites.twon", **_door(door))
         for number in range(1, USERS + 1):

@@ -20,8 +20,8 @@ from schemas.errors import ConfigurationError
 from services.cli.demonstration import Demonstration
 from services.cli.supervisor import Part
 from services.cli.timeline import Timeline
-from services.cli.twins import Twins, keyturn, ports_from
-from services.fleet import Importer
+from services.cli.twins import SITE, Twins, keyturn, ports_from
+from services.fleet import Importer, Inventory
 from services.wiring import now, open_vault
 
 READY_SECONDS: Final = 30.0
@@ -55,7 +55,8 @@ class House:
         self._environ = variables(os.environ)
         self.settings = self._settings()
         self._logs = self.settings.data_dir / "log"
-        self._twins = Twins(ports_from(_free_port)) if self.settings.ublox_base_url is None else None
+        outside = self.settings.ublox_base_url or self.settings.centagate_base_url
+        self._twins = None if outside else Twins(ports_from(_free_port))  # all are real, or none is
 
     def _settings(self) -> Settings:
         """The settings, with what one machine can make up by itself where nothing is given."""
@@ -95,7 +96,8 @@ class House:
         self.url = f"http://{_reachable(self.settings.host)}:{self.settings.port}"
         self._start("web", keyturn("web"))
         for name, queues in _WORKERS.items():
-            self._start(name, keyturn("worker", "-Q", ",".join(self._served(queues))))
+            if served := self._served(queues):
+                self._start(name, keyturn("worker", "-Q", ",".join(served)))
         self._start("beat", keyturn("beat"))
         self._await(f"{self.url}/healthz", "web")
         for name, url in self._twins.control().items() if self._twins else ():
@@ -105,7 +107,7 @@ class House:
         """Print the timeline and keep the parts alive."""
         self._introduce()
         timeline = Timeline(self._ledger, self._console)
-        demonstration = self._demonstration(self._twins) if demo and self._twins else None
+        demonstration = self._demonstration(self._twins) if demo and self._twins and self._is_ours() else None
         while True:
             timeline.look()
             self._revive()
@@ -131,14 +133,20 @@ class House:
     def _start_twins(self, twins: Twins) -> None:
         for name, command in twins.commands(location=f"Entrance {secrets.token_hex(2)}").items():
             self._start(name, command)
-        self._environ |= Demonstration.environ_for(twins.ublox_url, self._environ)
-        if self.settings.centagate_base_url is None:
-            self._environ |= twins.centagate_environ()
+        self._environ |= Demonstration.environ_for(twins.ublox_url, self._environ) | twins.centagate_environ()
         self.settings = load_settings(self._environ)
 
     def _served(self, queues: tuple[str, ...]) -> list[str]:
         """The queues whose outside system is there to be spoken to."""
-        return [queue for queue in queues if queue != "centagate" or self.settings.centagate_base_url]
+        addresses = {"ublox": self.settings.ublox_base_url, "centagate": self.settings.centagate_base_url}
+        return [queue for queue in queues if addresses.get(queue, "always")]
+
+    def _is_ours(self) -> bool:
+        """Whether the ledger's inventory holds nothing but what a demonstration has put there."""
+        foreign = [site.name for site in Inventory(self._ledger).current().sites if site.name != SITE]
+        if foreign:
+            self._console.print(f"No demonstration: the inventory has sites of its own ({foreign[0]} …).")
+        return not foreign
 
     def _demonstration(self, twins: Twins) -> Demonstration:
         token = self.settings.webhook_tokens[0].get_secret_value()
@@ -165,7 +173,8 @@ class House:
 
     def _upstreams(self) -> str:
         if self._twins is None:
-            return str(self.settings.ublox_base_url)
+            real = {"u-blox": self.settings.ublox_base_url, "CENTAGATE": self.settings.centagate_base_url}
+            return ", ".join(f"{name} {url or 'not configured'}" for name, url in real.items())
         return f"u-blox {self._twins.ublox_url}, 2N, CENTAGATE and a Tap, all simulated: none is configured"
 
     def _await(self, url: str, name: str) -> None:
@@ -198,6 +207,11 @@ def _own(path: Path, make: Callable[[], str]) -> Path:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(f"{make()}\n")
+            file.flush()
+            os.fsync(file.fileno())  # what is sealed with it will be on the disk, and so must it
+        folder = os.open(path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
     return path
 
 

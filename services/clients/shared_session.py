@@ -38,6 +38,7 @@ QUIET: Final = 15.0
 """Seconds between attempts to refresh ahead of need, while the held token still works."""
 
 _POLL: Final = 0.05
+_MOST_DOUBLINGS: Final = 30
 _NONCE: Final = 12
 
 _log = structlog.get_logger(__name__)
@@ -107,7 +108,7 @@ class SharedSession(Generic[H]):
         system: the outside system, for the log.
         name: see `session_name`.
         obtain: opens a session, by refreshing the given one where that can be done.
-        refusal_holds: see `REFUSAL_HOLDS`.
+        refusal_holds: see `REFUSAL_HOLDS`; each further refusal in a row doubles it, up to the second figure.
     """
 
     def __init__(
@@ -119,13 +120,14 @@ class SharedSession(Generic[H]):
         obtain: Callable[[H | None], H],
         coordination: Coordination | None,
         clock: Callable[[], float],
-        refusal_holds: float = REFUSAL_HOLDS,
+        refusal_holds: tuple[float, float] = (REFUSAL_HOLDS, REFUSAL_HOLDS),
     ) -> None:
         self._system, self._name, self._seal = system, name, seal
         self._open = obtain
         self._coordination = coordination
         self._clock = clock
-        self._refusal_holds = refusal_holds
+        self._refusal_holds, self._holds_at_most = refusal_holds
+        self._refusals = 0
         self._lock = threading.Lock()
         self._held: H | None = None
         self._quiet_until = 0.0
@@ -182,7 +184,7 @@ class SharedSession(Generic[H]):
                 raise _unsent(error) from None
             finally:
                 self._attempts += 1
-            self._failure = None
+            self._failure, self._refusals = None, 0
             return self._held
 
     def _refresh_ahead(self, held: H) -> H:
@@ -235,7 +237,10 @@ class SharedSession(Generic[H]):
         return session
 
     def _remember(self, error: UpstreamError) -> None:
-        pause = self._refusal_holds if isinstance(error, OurFault) else getattr(error, "retry_after", None) or 0.0
+        pause = getattr(error, "retry_after", None) or 0.0
+        if isinstance(error, OurFault):
+            pause = min(self._refusal_holds * 2.0**self._refusals, self._holds_at_most)
+            self._refusals = min(self._refusals + 1, _MOST_DOUBLINGS)
         self._failure, self._failure_holds_until = error, self._clock() + pause
 
 

@@ -203,6 +203,20 @@ def test_refused_credentials_are_not_tried_again_at_once(service: Service, accou
     client.tokens_of("alice")
 
 
+def test_a_password_that_stays_wrong_is_tried_less_and_less(service: Service, account: Account, clock: Clock) -> None:
+    """An account is locked after a few wrong passwords; half a day of jobs must not come near that each hour."""
+    client = account.client()
+    service.next["login"] = [Told(code=23001)] * 100
+    for _ in range(12 * 60):
+        with pytest.raises(OurFault, match="23001"):
+            client.tokens_of("alice")
+        clock.forward(seconds=60)
+    assert service.count("login") <= 9
+    service.next["login"].clear()
+    clock.forward(hours=6)
+    client.tokens_of("alice")
+
+
 def test_a_second_factor_that_is_still_wanted_is_our_fault(service: Service, account: Account) -> None:
     told = {"authToken": "x", "secretCode": "", "authMethods": "OTP,QRCODE", "multiStepAuth": "true"}
     service.next["login"] = [Told(code="0", object=json.dumps(told))]

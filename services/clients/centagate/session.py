@@ -30,6 +30,9 @@ ASSUMED_LIFE: Final = 1800.0
 REFUSAL_HOLDS: Final = 300.0
 """Seconds without another log-in after a refusal: an account that fails again and again gets locked."""
 
+REFUSAL_HOLDS_AT_MOST: Final = 6 * 3600.0
+"""What they grow to; who has mended the password restarts the worker, which logs in at once."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -132,7 +135,7 @@ def open_shared(
         obtain=obtain,
         coordination=coordination,
         clock=clock,
-        refusal_holds=REFUSAL_HOLDS,
+        refusal_holds=(REFUSAL_HOLDS, REFUSAL_HOLDS_AT_MOST),
     )
 
 
