@@ -16,6 +16,9 @@ from services.operations.rotate_choice import standing
 from services.operations.rotate_lists import surplus, told
 from services.operations.twon_access import Phones
 
+CLOCKS: Final = timedelta(days=1)
+"""How wrong the clock of a device may be: what its log shows within that time of a moment may have been before it."""
+
 _DAY: Final = timedelta(days=1)
 
 
@@ -94,8 +97,8 @@ def left_since(key: HeldKey, keys: Sequence[HeldKey]) -> datetime | None:
 
 
 def unseen(phones: Phones, since: datetime) -> Collection[str]:
-    """The phones that the logs show before a day, and not since."""
-    return {phone for phone, times in phones.items() if times and max(times) < since}
+    """The phones that the logs show before a moment, and not since."""
+    return {phone for phone, times in phones.items() if times and max(times) <= since + CLOCKS}
 
 
 def _in_order(keys: Sequence[HeldKey], heads: Collection[str], published: Collection[str]) -> list[HeldKey]:

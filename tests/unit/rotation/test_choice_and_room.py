@@ -108,6 +108,12 @@ def test_the_oldest_stays_while_a_phone_did_not_come_by() -> None:
     assert found.lacking[0].endswith("1 of the phones that used a device before 15 Jul 2025 did not since")
 
 
+@pytest.mark.parametrize(("after", "goes"), [(timedelta(0), False), (DAY, False), (DAY + timedelta(seconds=1), True)])
+def test_a_devices_clock_may_be_wrong(after: timedelta, goes: bool) -> None:  # noqa: FBT001 - a case of the table
+    """A phone that came by within a day of the change may have come before it."""
+    assert bool(room(phones={"alice": [NOW - 299 * DAY + after]}).leaves) is goes
+
+
 def test_a_key_that_was_never_followed_stays() -> None:
     keys = [key(name, age=100 + place, made=False) for place, name in enumerate("ABCD")]
     found = room(keys, seen="ABCD", heads="A")

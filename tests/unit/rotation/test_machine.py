@@ -14,7 +14,7 @@ NUMBERS = st.integers(min_value=0, max_value=3)
 
 
 class Location(RuleBasedStateMachine):
-    """Four devices of both generations, six phones, and jobs that are tried in any order."""
+    """Four devices of both generations, six phones, of which one sleeps, and jobs that are tried in any order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,6 +22,7 @@ class Location(RuleBasedStateMachine):
         self.world.hold()
         self.world.crowd.tour()
         self.serials = list(self.world.devices)
+        self.sleeper = self.world.crowd.phones.pop()
 
     @rule(days=st.sampled_from([0, 0, 30, 120]), drop_after=st.sampled_from([1, 90]))
     @precondition(lambda self: len(self.world.jobs) < 8)
@@ -67,6 +68,18 @@ class Location(RuleBasedStateMachine):
         self.world.now += timedelta(days=days)
 
     @rule()
+    @precondition(lambda self: len(self.world.jobs) < 8 and not self.world.silent)
+    def a_rotation_in_peace(self) -> None:
+        """All devices are there, and after it come three quiet months."""
+        self.world.attempt(self.world.ask())
+        self.world.now += timedelta(days=100)
+
+    @rule(number=NUMBERS)
+    def the_sleeper_wakes(self, number: int) -> None:
+        """A phone that rarely comes by comes by."""
+        self.world.crowd.visit(self.sleeper, self.world.devices[self.serials[number]])
+
+    @rule()
     def phones_walk(self) -> None:
         """Each time to some door."""
         self.world.crowd.step(10)
@@ -91,6 +104,7 @@ class Location(RuleBasedStateMachine):
             self.world.now += timedelta(days=1)
             pending = [job for job in pending if isinstance(self.world.attempt(job), Awaiting)]
         assert not pending
+        self.world.crowd.phones.append(self.sleeper)
         self.world.crowd.tour()
         self.nobody_is_locked_out()
 
