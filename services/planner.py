@@ -1,7 +1,7 @@
 """Turns stored events into jobs, by the playbook: reads and decides without a lock, then writes in one transaction."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from schemas.errors import LedgerUnavailable
 from schemas.events import EventType, Notification, read_notification
 from schemas.fleet import Fleet
 from services.fleet.inventory import Inventory
+from services.fleet.remarks import idle_skips
 from services.playbook import Playbook
 
 CHUNK: Final = 256
@@ -28,6 +29,7 @@ class Planner:
     def __init__(self, ledger: Ledger, playbook: Playbook, *, ring: Ring, clock: Callable[[], datetime]) -> None:
         self._ledger = ledger
         self._playbook = playbook
+        self._rules = frozenset(rule.name for rule in playbook.document.rules)
         self._inventory = Inventory(ledger)
         self._ring = ring
         self._clock = clock
@@ -94,11 +96,21 @@ class Planner:
             log.warning("a rule could not be told", note=note, event_id=event.id)
         return Plan(
             event_id=event.id,
-            verdict="; ".join((decision.verdict, *decision.notes)),
+            verdict="; ".join((decision.verdict, *decision.notes, *self._notes_on_site(notification, fleet))),
             jobs=decision.jobs,
             confirms=[(operation, notification.device) for operation in decision.confirms if notification.device],
             evidence=evidence_of(notification, event.receipt),
         )
+
+    def _notes_on_site(self, notification: Notification, fleet: Fleet) -> Iterator[str]:
+        """What of the site of the event's device does not do what its author will have thought."""
+        if notification.device is None:
+            return
+        if unreadable := fleet.unreadable_of(notification.device):
+            more = f", as {len(unreadable) - 1} more of its site" if len(unreadable) > 1 else ""
+            yield f"left out: {unreadable[0]}{more}"
+        if site := fleet.site_of(notification.device):
+            yield from idle_skips(site.name, site.skip_rules, self._rules)
 
 
 def evidence_of(notification: Notification, receipt: str) -> dict[str, Any]:

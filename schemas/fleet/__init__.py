@@ -1,6 +1,7 @@
 """The inventory: which u-blox and 2N devices, CENTAGATE tokens and Taps belong together, and how each is reached."""
 
 from schemas.fleet.centagate import CentagateToken
+from schemas.fleet.known import Unreadable
 from schemas.fleet.site import DEVICE, LOCATION, Fleet, FleetDocument, Site, SiteTargets, cross_faults
 from schemas.fleet.tables import UNFIT
 from schemas.fleet.tap import SCHEMES, FleetTap, Relay
@@ -23,6 +24,7 @@ __all__ = [
     "Thing",
     "Things",
     "TwonDevice",
+    "Unreadable",
     "cross_faults",
     "faults_between",
     "things_of",

@@ -3,18 +3,21 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from schemas.events import canonical_uid
 from schemas.fleet.centagate import CentagateToken, token_faults
+from schemas.fleet.known import Known, Unreadable
 from schemas.fleet.tables import Table, no_flag, refuse
 from schemas.fleet.tap import FleetTap, tap_faults
 from schemas.fleet.things import faults_between, things_of
 from schemas.fleet.twon import TwonDevice, twon_faults
 from schemas.playbook import RULE_NAME
 from schemas.tap import CrossFault
+
+T = TypeVar("T")
 
 SITE_NAME: Final = r"^[a-z][a-z0-9-]{0,62}$"
 
@@ -69,9 +72,14 @@ class FleetDocument(Table):
 
 
 class Fleet(FleetDocument):
-    """All sites. It fits together, and never changes."""
+    """All sites. It fits together, and never changes.
+
+    Attributes:
+        unreadable: entries of the ledger that had to be left out of it.
+    """
 
     version: Annotated[Literal[1], BeforeValidator(no_flag)] = Field(default=1, description="1")
+    unreadable: tuple[Unreadable, ...] = ()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -79,27 +87,33 @@ class Fleet(FleetDocument):
         return self
 
     @cached_property
-    def taps(self) -> dict[str, FleetTap]:
+    def taps(self) -> Known[FleetTap]:
         """Every Tap by its serial number."""
-        return {tap.key: tap for site in self.sites for tap in site.taps}
+        return self._known("tap", {tap.key: tap for site in self.sites for tap in site.taps})
 
     @cached_property
-    def twon(self) -> dict[str, TwonDevice]:
+    def twon(self) -> Known[TwonDevice]:
         """Every 2N device by its serial number."""
-        return {device.key: device for site in self.sites for device in site.twon}
+        return self._known("twon", {device.key: device for site in self.sites for device in site.twon})
 
     @cached_property
-    def tokens(self) -> dict[str, CentagateToken]:
+    def tokens(self) -> Known[CentagateToken]:
         """Every CENTAGATE token by its key, such as ``alice/sms``."""
-        return {token.key: token for site in self.sites for token in site.tokens}
+        return self._known("token", {token.key: token for site in self.sites for token in site.tokens})
 
     @cached_property
-    def locations(self) -> dict[str, tuple[TwonDevice, ...]]:
-        """The devices of every 2N location, by its name."""
+    def locations(self) -> Known[tuple[TwonDevice, ...]]:
+        """The devices of every 2N location, by its name; one that lacks a device counts as unreadable itself."""
         found: dict[str, list[TwonDevice]] = {}
         for device in self.twon.values():
             found.setdefault(device.location, []).append(device)
-        return {name: tuple(devices) for name, devices in found.items()}
+        devices = [entry for entry in self.unreadable if entry.kind == "twon"]
+        lacking = {entry.location: str(entry) for entry in devices if entry.location}
+        for entry in devices:
+            if not entry.location:  # it may belong to any location of its site
+                names = (name for site in self.sites if site.name == entry.site for name in site.locations)
+                lacking |= dict.fromkeys(names, str(entry))
+        return Known({name: tuple(devices) for name, devices in found.items()}, lacking)
 
     @cached_property
     def _sites_of(self) -> dict[str, Site]:
@@ -108,6 +122,12 @@ class Fleet(FleetDocument):
     def site_of(self, uid: str) -> Site | None:
         """Give the site of a u-blox device, where it has one."""
         return self._sites_of.get(uid)
+
+    def unreadable_of(self, uid: str) -> tuple[Unreadable, ...]:
+        """Give what had to be left out of the site of a u-blox device, or the device itself."""
+        site = self.site_of(uid)
+        name = None if site is None else site.name
+        return tuple(entry for entry in self.unreadable if name == entry.site or entry.key == uid)
 
     def taps_of(self, uid: str) -> SiteTargets:
         """Give the Taps of the site of a u-blox device, by their serial numbers."""
@@ -127,6 +147,9 @@ class Fleet(FleetDocument):
             return ""
         device = self.twon.get(target.removeprefix(DEVICE))
         return "" if device is None else LOCATION + device.location
+
+    def _known(self, kind: str, entries: Mapping[str, T]) -> Known[T]:
+        return Known(entries, {entry.key: str(entry) for entry in self.unreadable if entry.kind == kind})
 
     def _targets_of(self, uid: str, kind: str, pick: Callable[[Site], Sequence[str]]) -> SiteTargets:
         if not self.sites:

@@ -55,14 +55,18 @@ def things_of(document: Mapping[str, Any]) -> Things:
 
 
 def faults_between(things: Things) -> Iterator[CrossFault]:
-    """What is wrong between things that may be right one by one."""
+    """What is wrong between things that may be right one by one.
+
+    No value of a document is repeated: where columns are shifted any of them may be a secret. What has no place stands
+    in the ledger, and may be named.
+    """
     yield from _repeats("site", "name", things.site)
     yield from _repeats("device", "uid", things.device)
     yield from _repeats("2N device", "serial", things.twon)
     yield from _repeated_tokens(things.token)
     yield from _repeats("Tap", "serial", things.tap)
-    yield from _shared_addresses(things.twon)
-    yield from _shared_addresses(tap for tap in things.tap if tap.text("address").startswith("tcp:"))
+    yield from _shared_addresses("2N device", things.twon)
+    yield from _shared_addresses("Tap", (tap for tap in things.tap if tap.text("address").startswith("tcp:")))
     yield from _spread_locations(things.twon)
 
 
@@ -78,8 +82,8 @@ def _repeats(kind: str, key: str, things: Iterable[Thing]) -> Iterator[CrossFaul
     for thing in things:
         name = thing.text(key)
         if name and first.setdefault(name, thing) is not thing:
-            where = "" if kind == "site" else _in_sites(first[name].site, thing.site)
-            yield _at(thing, key), f"{kind} {name} is there twice{where}"
+            where = "" if first[name].site == thing.site else ", in two sites"
+            yield _at(thing, key), f"this {kind} is there twice{where}"
 
 
 def _repeated_tokens(tokens: Iterable[Thing]) -> Iterator[CrossFault]:
@@ -87,29 +91,28 @@ def _repeated_tokens(tokens: Iterable[Thing]) -> Iterator[CrossFault]:
     for token in tokens:
         name = token.text("username"), token.text("type")
         if all(name) and first.setdefault(name, token) is not token:
-            yield (*token.path, "username"), f"{name[0]} has two tokens of type {name[1]}"
+            yield (*token.path, "username"), "this user has two tokens of this type"
 
 
-def _shared_addresses(things: Iterable[Thing]) -> Iterator[CrossFault]:
+def _shared_addresses(kind: str, things: Iterable[Thing]) -> Iterator[CrossFault]:
     first: dict[str, Thing] = {}
     for thing in things:
         address = thing.text("address")
         other = first.setdefault(address, thing) if address else thing
         if other.text("serial") != thing.text("serial"):
-            yield (*thing.path, "address"), f"is the address of {other.text('serial') or 'another'} too"
+            whose = f"another {kind}" if other.path else other.text("serial")
+            yield (*thing.path, "address"), f"is the address of {whose} too"
 
 
 def _spread_locations(devices: Iterable[Thing]) -> Iterator[CrossFault]:
-    sites: dict[str, str] = {}
+    first: dict[str, Thing] = {}
     for device in devices:
         location = device.text("location")
-        if location and (site := sites.setdefault(location, device.site)) != device.site:
-            yield (*device.path, "location"), f"{location} is a location of the site {site}; it belongs to one site"
+        other = first.setdefault(location, device) if location else device
+        if other.site != device.site:
+            whose = "another site" if other.path else f"the site {other.site}"
+            yield (*device.path, "location"), f"is a location of {whose}; it belongs to one site"
 
 
 def _at(thing: Thing, key: str) -> Path:
     return thing.path if key == "uid" else (*thing.path, key)
-
-
-def _in_sites(one: str, other: str) -> str:
-    return "" if one == other else f", in the sites {one} and {other}"

@@ -43,16 +43,24 @@ def import_file(
     *,
     dry_run: Annotated[bool, typer.Option(help="Only say what would change.")] = False,
     prune: Annotated[bool, typer.Option(help="Remove what the file does not name, with its secrets.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Let --prune empty the inventory where FILE names nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Take a file into the inventory, all of it or nothing. Exit codes: 0 done, 1 faults, 2 wrong settings."""
     from services.fleet import Importer
-    from services.wiring import now, open_vault
+    from services.wiring import load_active_playbook, now, open_vault
 
     with _ledger() as (ledger, settings):
-        importer = Importer(ledger, lambda: open_vault(settings, ledger), clock=now)
+        importer = Importer(
+            ledger,
+            lambda: open_vault(settings, ledger),
+            clock=now,
+            rules=lambda: {rule.name for rule in load_active_playbook(settings).document.rules},
+        )
         try:
-            result = importer.take(file, prune=prune, dry_run=dry_run)
+            result = importer.take(file, prune=prune, everything=yes, dry_run=dry_run)
         except InputError as error:
             _fail(error, as_json=as_json)
     if as_json:
@@ -174,6 +182,8 @@ def _show(result: "ImportResult", *, dry_run: bool) -> None:
     if len(lines) > MOST_SHOWN:
         console.print(f"… and {len(lines) - MOST_SHOWN} more; --json has all")
     counts = f"{len(result.added)} added, {len(result.changed)} changed, {len(result.removed)} removed"
+    for remark in result.remarks:
+        console.print(f"note: {remark}", soft_wrap=True)
     said = "Nothing was changed (dry run): " if dry_run else ""
     console.print(f"{said}{counts}, {result.unchanged} unchanged")
 
@@ -190,6 +200,7 @@ def _as_json(result: "ImportResult") -> dict[str, Any]:
         "changed": lines(result.changed),
         "removed": lines(result.removed),
         "unchanged": result.unchanged,
+        "notes": result.remarks,
     }
 
 

@@ -1,7 +1,12 @@
-"""The inventory as rows: one thing a row, a column for each key; ``relay.net_key`` is a key of the table ``relay``."""
+"""The inventory as rows: one thing a row, a column for each key; ``relay.net_key`` is a key of the table ``relay``.
+
+A text that a spreadsheet would take for a formula, such as the location ``-1 Garage``, has a quote before it that is
+taken off again. A secret that is written out is read as it stands.
+"""
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +16,7 @@ from typing import Any, Final
 from schemas.errors import InputError
 from schemas.fleet import CentagateToken, FleetTap, Relay, TwonDevice
 from services.fleet.entries import TABLES, at, put, secret_places
-from services.playbook.faults import choice
+from services.playbook.faults import choice, shown
 from services.playbook.positions import Path as Place
 
 KIND_NAMES: Final = {"site": "site", "device": "device", "2n": "twon", "token": "token", "tap": "tap"}
@@ -22,6 +27,9 @@ LISTS: Final = frozenset({"tags", "skip_rules"})
 
 FLAGS: Final = frozenset({"in_clear", "may_write"})
 """Columns of true and false."""
+
+_FORMULA: Final = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""How a cell begins that a spreadsheet takes for a formula (OWASP, CSV Injection), and what `_guarded` makes of it."""
 
 _FLAGS: Final = {"true": True, "false": False}
 _PLACES: Final = ("env", "file", "vault")
@@ -114,9 +122,14 @@ def _header_faults(names: list[str]) -> Iterator[str]:
         return
     for name, count in Counter(names).items():
         if count > 1:
-            yield f"the column {name or 'without a name'} is there {count} times"
+            yield f"the column {name if name in COLUMNS else names.index(name) + 1} is there {count} times"
         if name not in COLUMNS:
-            yield f"unknown column; {choice(name, COLUMNS)}"
+            yield f"column {names.index(name) + 1} is unknown; {_choice(name, COLUMNS)}"
+
+
+def _choice(name: str, known: Iterable[str]) -> str:
+    """What was expected and probably meant; the name itself is not repeated, as it may be a secret in a wrong place."""
+    return choice(name, known).replace(f", not {shown(name)}", "", 1)
 
 
 class _Gathering:
@@ -132,7 +145,7 @@ class _Gathering:
     def take(self, line: int, cells: dict[str, str]) -> None:
         name, site = cells.pop("kind", "").strip().lower(), cells.pop("site", "").strip()
         if name not in KIND_NAMES:
-            self.faults.append((line, f"kind: {choice(name, KIND_NAMES)}"))
+            self.faults.append((line, f"kind: {_choice(name, KIND_NAMES)}"))
         elif not site:
             self.faults.append((line, "site: is missing; expected the name of the site that it belongs to"))
         elif name == "site":
@@ -185,7 +198,7 @@ def _table(kind: str, cells: Mapping[str, str]) -> dict[str, Any]:
         if (*outer, last) in secrets:
             inner[last] = _reference(cell)
         else:
-            inner[last] = _FLAGS.get(cell.lower(), cell) if column in FLAGS else cell
+            inner[last] = _FLAGS.get(cell.lower(), cell) if column in FLAGS else _unguarded(cell)
     return table
 
 
@@ -206,4 +219,14 @@ def _cells(kind: str, fields: Mapping[str, Any]) -> dict[str, str]:
 def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return " ".join(value) if isinstance(value, list) else str(value)
+    return " ".join(value) if isinstance(value, list) else _guarded(str(value))
+
+
+def _guarded(text: str) -> str:
+    """The text with a quote before it where a spreadsheet would take it for a formula."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def _unguarded(cell: str) -> str:
+    """The text of a cell as it was before `_guarded`."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

@@ -45,7 +45,7 @@ def read_document(path: Path, model: type[M], cross_faults: CrossFaults) -> M:
 
 
 def judge(
-    document: Mapping[str, Any], model: type[M], cross_faults: CrossFaults, *, folder: Path
+    document: Mapping[str, Any], model: type[M], cross_faults: CrossFaults, *, folder: Path, repeat: bool = True
 ) -> tuple[M | None, list[Fault]]:
     """Make the model of a parsed document; without a model there is at least one fault.
 
@@ -54,12 +54,14 @@ def judge(
         model: what it should be.
         cross_faults: as of `read_document`.
         folder: where relative paths of the document start.
+        repeat: whether a fault may repeat the wrong value where no secret belongs; False where values may stand in each
+            other's places.
     """
     told = [Fault(at, fault) for at, fault in cross_faults(document)]
     try:
         return model.model_validate(document, context={"folder": folder}), told
     except ValidationError as error:
-        return None, told + list(_shape_faults(error, model, told))
+        return None, told + list(_shape_faults(error, model, told, repeat=repeat))
 
 
 def read_text(path: Path, largest: int = LARGEST) -> str:
@@ -125,21 +127,29 @@ def _content(path: Path, largest: int) -> bytes:
         raise InputError([f"{path} cannot be read: {reason}"]) from None
 
 
-def _shape_faults(error: ValidationError, model: type[BaseModel], told: list[Fault]) -> Iterator[Fault]:
+def _shape_faults(
+    error: ValidationError, model: type[BaseModel], told: list[Fault], *, repeat: bool
+) -> Iterator[Fault]:
     """Pydantic's findings in words, save those of whole tables that `cross_faults` has told one by one."""
     details = error.errors(include_url=False, include_context=False, include_input=False)
     unrepeated = {detail["loc"]: detail["msg"] for detail in details if detail["type"] == UNREPEATED}
+    unknown = {detail["loc"] for detail in details if detail["type"] == "extra_forbidden"}
     unfit = {detail["loc"] for detail in details if detail["type"] == UNFIT} | {()}
     for found in shape_faults(error, tables=_tables(model)):
         if found.path in unfit and any(one.path[: len(found.path)] == found.path for one in told):
             continue
-        yield Fault(found.path, unrepeated.get(found.path) or _cautious(found, _tags(model)))
+        text = found.text if repeat or found.path in unknown else _without_value(found.text)
+        yield Fault(found.path, unrepeated.get(found.path) or _cautious(Fault(found.path, text), _tags(model)))
 
 
 def _cautious(fault: Fault, tags: frozenset[Keys]) -> str:
     """The words without the wrong value where that may be a secret, or an address with one in it."""
     risky = _is_in(fault.path, tags) or "@" in fault.text
-    return fault.text.partition(", not ")[0] if risky else fault.text
+    return _without_value(fault.text) if risky else fault.text
+
+
+def _without_value(text: str) -> str:
+    return text.partition(", not ")[0]
 
 
 def _is_in(path: Place, tags: frozenset[Keys]) -> bool:

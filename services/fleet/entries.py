@@ -1,13 +1,14 @@
 """Sites as entries of the ledger and back, and where in an entry secrets are named."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from infra.ledger import Entry, EntryId
-from schemas.errors import InputError
-from schemas.fleet import LOCATION, CentagateToken, Fleet, FleetDocument, FleetTap, Site, Thing, Things, TwonDevice
+from schemas.fleet import LOCATION, Fleet, FleetDocument, Site, Thing, Things, Unreadable, faults_between, things_of
 from services.playbook.positions import Path
 
 TABLES: Final[Mapping[str, str]] = {"twon": "twon", "token": "tokens", "tap": "taps"}
@@ -16,7 +17,8 @@ TABLES: Final[Mapping[str, str]] = {"twon": "twon", "token": "tokens", "tap": "t
 KINDS: Final = ("site", "device", *TABLES)
 """Every kind of entry, in the order in which they are written."""
 
-_MODELS: Final[Mapping[str, type[BaseModel]]] = {"twon": TwonDevice, "token": CentagateToken, "tap": FleetTap}
+_LISTS: Final = tuple(name for name in Site.model_fields if name != "name")
+"""What a site has besides its name."""
 
 _SECRETS: Final[Mapping[str, Mapping[tuple[str, ...], str]]] = {
     "twon": {("password",): "twon/{key}/password"},
@@ -66,27 +68,36 @@ def entries_of(document: FleetDocument) -> Iterator[tuple[Path, Entry]]:
 def fleet_of(entries: Iterable[Entry]) -> Fleet:
     """Put the sites together.
 
-    Raises:
-        InputError: an entry is not what this version of Keyturn writes; every such entry is named.
+    An entry that another version of Keyturn has written otherwise, or that contradicts one before it, stands in
+    `Fleet.unreadable` instead of its site.
     """
-    sites: dict[str, dict[str, Any]] = {}
-    faults = []
+    read: list[tuple[Entry, Site]] = []
+    unreadable: list[Unreadable] = []
     for entry in in_order(entries):
-        site = sites.setdefault(entry.site, {"name": entry.site, "devices": [], "twon": [], "tokens": [], "taps": []})
-        try:
-            _add(entry, site)
-        except ValidationError as error:
-            where = ", ".join(".".join(map(str, found["loc"])) or "it" for found in error.errors(include_input=False))
-            faults.append(f"the inventory's {entry.id.kind} {entry.id.key} cannot be read ({where}): import it again")
-    if faults:
-        raise InputError(faults)
-    return Fleet(sites=tuple(Site.model_validate(site) for site in sites.values()))
+        part, fault = _read(entry)
+        if part is not None:
+            read.append((entry, part))
+        if fault:
+            unreadable.append(_left_out(entry, fault))
+    things = replace(things_of({"sites": [part for _, part in read]}), site=[])
+    clashes = {path[1]: f"{path[-1]} {text}" for path, text in faults_between(things)}
+    sites: defaultdict[str, defaultdict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for number, (entry, part) in enumerate(read):
+        if number in clashes:
+            unreadable.append(_left_out(entry, clashes[number]))
+            continue
+        for key in _LISTS:
+            sites[part.name][key] += getattr(part, key)
+    whole = tuple(Site.model_validate({"name": name, **lists}) for name, lists in sites.items())
+    return Fleet(sites=whole, unreadable=tuple(unreadable))
 
 
 def things_in(entries: Iterable[Entry]) -> Things:
     """Entries as things without a place, to be held against those of a document."""
     things = Things()
     for entry in entries:
+        if entry.id.kind not in KINDS:
+            continue
         own = {"site": {"name": entry.id.key}, "device": {"uid": entry.id.key}}.get(entry.id.kind, entry.fields)
         getattr(things, entry.id.kind).append(Thing((), entry.site, own))
     return things
@@ -95,16 +106,21 @@ def things_in(entries: Iterable[Entry]) -> Things:
 def names_in(entries: Iterable[Entry]) -> set[str]:
     """The names of all secrets that entries name."""
     return {
-        reference["vault"]
+        name
         for entry in entries
         for place in secret_places(*entry.id)
-        if (reference := at(entry.fields, place)) is not None
+        if (name := at(entry.fields, (*place, "vault"))) is not None
     }
 
 
 def in_order(entries: Iterable[Entry]) -> list[Entry]:
     """Entries as a person reads them: site by site, in each kind by kind."""
-    return sorted(entries, key=lambda entry: (entry.site, KINDS.index(entry.id.kind), entry.id.key))
+    return sorted(entries, key=lambda entry: (entry.site, rank(entry.id.kind), entry.id))
+
+
+def rank(kind: str) -> int:
+    """The place of a kind in `KINDS`; a kind of another version comes last."""
+    return KINDS.index(kind) if kind in KINDS else len(KINDS)
 
 
 def find(entries: Iterable[Entry], name: str) -> list[Entry]:
@@ -118,11 +134,36 @@ def find(entries: Iterable[Entry], name: str) -> list[Entry]:
     return named + [entry for entry in here if entry not in named]
 
 
-def _add(entry: Entry, site: dict[str, Any]) -> None:
+def _read(entry: Entry) -> tuple[Site | None, str]:
+    """A site with nothing but this entry, and what of the entry is wrong. Of a site, the keys that are right stay."""
+    own: dict[str, Any]
     match entry.id.kind:
         case "site":
-            site.update(entry.fields)
+            own = dict(entry.fields)
         case "device":
-            site["devices"].append(entry.id.key)
-        case kind:
-            site[TABLES[kind]].append(_MODELS[kind].model_validate(entry.fields))
+            own = {"devices": [entry.id.key]}
+        case kind if kind in TABLES:
+            own = {TABLES[kind]: [entry.fields]}
+        case _:
+            return None, "its kind"
+    try:
+        return Site.model_validate({**own, "name": entry.site}), ""
+    except ValidationError as error:
+        places = [found["loc"] for found in error.errors(include_url=False, include_input=False)]
+    rest = {key: value for key, value in own.items() if (key,) not in {place[:1] for place in places}}
+    salvaged = entry.id.kind == "site" and ("name",) not in places
+    begins = 2 if entry.id.kind in TABLES else 0  # of a thing's places, its table and number in our site of one
+    words = ("site" if place == ("name",) else ".".join(map(str, place[begins:])) or "it" for place in places)
+    where = ", ".join(dict.fromkeys(words))
+    return Site.model_validate({**rest, "name": entry.site}) if salvaged else None, where
+
+
+def _left_out(entry: Entry, fault: str) -> Unreadable:
+    location = entry.fields.get("location") if entry.id.kind == "twon" else None
+    return Unreadable(
+        kind=entry.id.kind,
+        key=entry.id.key,
+        site=entry.site,
+        fault=fault,
+        location=location if isinstance(location, str) else "",
+    )

@@ -54,7 +54,7 @@ def understand(written: Written, known: Mapping[EntryId, Entry], names: set[str]
     faults = _adopt_implied(written, known)
     literals = _take_literals(written.document)
     folder = written.path.resolve().parent
-    made, found = judge(written.document, FleetDocument, cross_faults, folder=folder)
+    made, found = judge(written.document, FleetDocument, cross_faults, folder=folder, repeat=False)
     faults += found
     if made is None:
         raise _told(written, faults)
@@ -81,9 +81,7 @@ def _adopt_implied(written: Written, known: Mapping[EntryId, Entry]) -> list[Fau
     for name, place in written.implied.items():
         entry = known.get(EntryId("site", name))
         if entry is None:
-            faults.append(
-                Fault((*place, "name"), f"there is no site {name!r} yet: describe it in a row of the kind site")
-            )
+            faults.append(Fault((*place, "name"), "there is no such site yet: describe it in a row of the kind site"))
         else:
             at_place: Any = written.document
             for part in place:
@@ -144,12 +142,21 @@ def _fetched(reference: Mapping[str, str], names: set[str]) -> Secret | None:
     """The secret that a reference tells the place of; None of one that is in the vault already."""
     match reference:
         case {"file": file}:
-            return resolve(FileReference(file=Path(file)))
+            return _resolved(FileReference(file=Path(file)), "the file")
         case {"env": env}:
-            return resolve(EnvironmentReference(env=env))
+            return _resolved(EnvironmentReference(env=env), "the variable")
         case _ if VaultReference.model_validate(reference).vault not in names:
             raise InputError(["names a secret that the vault does not have"])
     return None
+
+
+def _resolved(reference: FileReference | EnvironmentReference, called: str) -> Secret:
+    """Fetch a secret; a fault does not repeat the place, as a secret may have been written there."""
+    try:
+        return resolve(reference)
+    except InputError as error:
+        faults = [fault.replace(str(reference), called) for fault in error.faults]
+    raise InputError(faults)  # out here: the error above names the place
 
 
 def _value_fault(key: str, value: Secret) -> str:
@@ -178,7 +185,7 @@ def _file_faults(document: FleetDocument) -> Iterator[Fault]:
 
 def _missing(ca_file: Path | None, place: Place) -> Iterator[Fault]:
     if ca_file is not None and not ca_file.is_file():
-        yield Fault(place, f"expected a file that can be read, not {ca_file}")
+        yield Fault(place, "expected a file that can be read")
 
 
 def _things_under(key: str, document: FleetDocument) -> Iterator[tuple[Place, Any]]:
@@ -188,6 +195,9 @@ def _things_under(key: str, document: FleetDocument) -> Iterator[tuple[Place, An
 
 
 def _faults_of(configuration: Path) -> tuple[str, ...]:
+    """The faults of a wanted configuration; the name of a file that is not there may be something else by mistake."""
+    if not configuration.is_file():
+        return ("expected a file that can be read",)
     try:
         load_configuration(configuration)
     except InputError as error:

@@ -9,10 +9,11 @@ from typing import Final
 
 from infra.ledger import Entry, EntryId, InventoryChange, Ledger, Snapshot
 from infra.vault import Vault
-from schemas.errors import ConfigurationError, InputError
+from schemas.errors import InputError
 from schemas.secret import Secret
-from services.fleet.entries import KINDS, at, names_in, secret_places
+from services.fleet.entries import at, names_in, rank, secret_places
 from services.fleet.given import Given, understand
+from services.fleet.remarks import RuleNames, moves, skip_remarks
 from services.fleet.written import Written, read_written
 
 MOST_TRIES: Final = 3
@@ -36,12 +37,17 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImportResult:
-    """What an import does, or has done."""
+    """What an import does, or has done.
+
+    Attributes:
+        remarks: what a person should know of it although it is no fault.
+    """
 
     added: tuple[Change, ...] = ()
     changed: tuple[Change, ...] = ()
     removed: tuple[Change, ...] = ()
     unchanged: int = 0
+    remarks: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -57,6 +63,7 @@ class _Draft:
     upserts: list[Entry] = field(default_factory=list)
     values: dict[str, Secret] = field(default_factory=dict)
     unchanged: int = 0
+    remarks: list[str] = field(default_factory=list)
 
     def result(self) -> ImportResult:
         return ImportResult(
@@ -64,6 +71,7 @@ class _Draft:
             changed=_sorted(self.changed),
             removed=_sorted(self.removed),
             unchanged=self.unchanged,
+            remarks=tuple(self.remarks),
         )
 
 
@@ -74,19 +82,29 @@ class Importer:
         ledger: where the inventory stands.
         open_vault: gives the vault; asked only where a document gives secrets.
         clock: tells the time.
+        rules: gives the names of the playbook's rules, to look for slips in skip_rules; without it nobody looks.
     """
 
-    def __init__(self, ledger: Ledger, open_vault: Callable[[], Vault], *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        open_vault: Callable[[], Vault],
+        *,
+        clock: Callable[[], datetime],
+        rules: RuleNames | None = None,
+    ) -> None:
+        self._rules = rules
         self._ledger = ledger
         self._open_vault = open_vault
         self._clock = clock
 
-    def take(self, path: Path, *, prune: bool = False, dry_run: bool = False) -> ImportResult:
+    def take(self, path: Path, *, prune: bool = False, everything: bool = False, dry_run: bool = False) -> ImportResult:
         """Take a document in.
 
         Args:
             path: TOML or CSV.
             prune: whether what the document does not name goes; otherwise it stays.
+            everything: whether that may be the whole inventory, as the document names nothing.
             dry_run: whether to say only what would change.
 
         Raises:
@@ -98,6 +116,8 @@ class Importer:
             snapshot = self._ledger.inventory.snapshot()
             draft = self._draft(read_written(path), snapshot, prune=prune)
             result = draft.result()
+            if prune and not (everything or dry_run):
+                _refuse_to_empty(path, draft)
             if dry_run or result.is_empty or self._store(draft, snapshot):
                 return result
         raise InputError(["the inventory is being changed by somebody else: import again"])
@@ -110,6 +130,9 @@ class Importer:
         draft = _Draft(values=new)
         for entry in given.entries.values():
             _compare(entry, known.get(entry.id), new, draft)
+        draft.remarks += moves((known[entry.id], entry) for entry in draft.upserts if entry.id in known)
+        if self._rules is not None:
+            draft.remarks += skip_remarks(given.entries.values(), self._rules)
         if prune:
             gone = (entry for entry_id, entry in known.items() if entry_id not in given.entries)
             draft.removed.extend(Change(entry.id, entry.site) for entry in gone)
@@ -119,17 +142,14 @@ class Importer:
         """The secrets that the vault does not hold yet, or holds with another value, or cannot open any more."""
         if not given.values:
             return {}
-        vault = self._open_vault()
-        return {
-            name: value
-            for name, value in given.values.items()
-            if name not in names or not _is_there(vault, name, value)
-        }
+        held = self._open_vault().get_many(given.values.keys() & names)
+        return {name: value for name, value in given.values.items() if not _are_same(held.get(name), value)}
 
     def _store(self, draft: _Draft, snapshot: Snapshot) -> bool:
         removed = {change.id for change in draft.removed}
         upserted = {entry.id for entry in draft.upserts}
         gone = [entry for entry in snapshot.entries if entry.id in removed]
+        before = [entry for entry in snapshot.entries if entry.id in upserted]
         stay = [entry for entry in snapshot.entries if entry.id not in removed | upserted]
         vault = self._open_vault() if draft.values else None
         change = InventoryChange(
@@ -137,9 +157,21 @@ class Importer:
             upserts=draft.upserts,
             deletions=removed,
             sealed=[vault.seal(name, value) for name, value in draft.values.items()] if vault else (),
-            forgotten=_own_names(gone) - names_in(stay) - names_in(draft.upserts),
+            forgotten=(_own_names(gone) | (_own_names(before) & names_in(before)))
+            - names_in(stay)
+            - names_in(draft.upserts),
         )
         return self._ledger.inventory.store(change, self._clock())
+
+
+def _refuse_to_empty(path: Path, draft: _Draft) -> None:
+    """A document that lacks everything is a slip rather than a wish."""
+    if draft.removed and not (draft.added or draft.changed or draft.unchanged):
+        number = len(draft.removed)
+        counted = "its one entry with its secrets" if number == 1 else f"all {number} entries with their secrets"
+        raise InputError(
+            [f"{path}: names nothing, so pruning would empty the inventory: {counted}. Where that is meant, add --yes"]
+        )
 
 
 def _compare(entry: Entry, before: Entry | None, new: Mapping[str, Secret], draft: _Draft) -> None:
@@ -164,12 +196,12 @@ def _differences(before: Entry, after: Entry, new: Mapping[str, Secret]) -> Iter
     yield from (f"{'.'.join(place)}: another secret" for place in replaced if place[0] not in changed)
 
 
-def _is_there(vault: Vault, name: str, value: Secret) -> bool:
-    try:
-        held = vault.get(name)
-    except (InputError, ConfigurationError):
-        return False  # what does not open any more is replaced by what is given
-    return hmac.compare_digest(held.get_secret_value().encode(), value.get_secret_value().encode())
+def _are_same(held: Secret | None, value: Secret) -> bool:
+    """Whether the vault holds a value; what does not open any more is replaced by what is given."""
+    if held is None:
+        return False
+    one, other = (each.get_secret_value().encode(errors="surrogatepass") for each in (held, value))
+    return hmac.compare_digest(one, other)
 
 
 def _own_names(entries: Collection[Entry]) -> set[str]:
@@ -178,4 +210,4 @@ def _own_names(entries: Collection[Entry]) -> set[str]:
 
 
 def _sorted(changes: list[Change]) -> tuple[Change, ...]:
-    return tuple(sorted(changes, key=lambda change: (KINDS.index(change.id.kind), change.site, change.id.key)))
+    return tuple(sorted(changes, key=lambda change: (rank(change.id.kind), change.site, change.id.key)))

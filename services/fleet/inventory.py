@@ -3,11 +3,15 @@
 import threading
 from typing import Final
 
+import structlog
+
 from infra.ledger import Ledger
 from schemas.fleet import Fleet
 from services.fleet.entries import fleet_of
 
 _NEVER: Final = -1
+
+log = structlog.get_logger(__name__)
 
 
 class Inventory:
@@ -24,11 +28,10 @@ class Inventory:
         self._fleet = Fleet()
 
     def current(self) -> Fleet:
-        """Give the inventory.
+        """Give the inventory. What of it this version of Keyturn cannot read is left out, and logged once a revision.
 
         Raises:
             LedgerUnavailable: the ledger cannot be read now.
-            InputError: it holds an entry that this version of Keyturn cannot read.
         """
         revision = self._ledger.inventory.revision()
         with self._lock:
@@ -36,4 +39,6 @@ class Inventory:
                 snapshot = self._ledger.inventory.snapshot()
                 self._fleet = fleet_of(snapshot.entries)
                 self._seen = snapshot.revision
+                for entry in self._fleet.unreadable:
+                    log.error("an entry of the inventory is left out", fault=str(entry), site=entry.site)
             return self._fleet

@@ -71,14 +71,47 @@ def test_faults_are_listed_one_by_one(house: House, tmp_path: Path) -> None:
     result = house.run("import", file)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.splitlines() == [
-        f"{file}: line 3, uid: ROTPublicUID must be 16 hexadecimal digits, not 'zz'",
-        f"{file}: line 4, site: there is no site 'nice' yet: describe it in a row of the kind site",
-        f"{file}: line 4, uid: ROTPublicUID must be 16 hexadecimal digits, not 'zz'",
-        f"{file}: line 4, uid: device zz is there twice, in the sites lyon and nice",
+        f"{file}: line 3, uid: ROTPublicUID must be 16 hexadecimal digits",
+        f"{file}: line 4, site: there is no such site yet: describe it in a row of the kind site",
+        f"{file}: line 4, uid: ROTPublicUID must be 16 hexadecimal digits",
+        f"{file}: line 4, uid: this device is there twice, in two sites",
         "4 faults",
     ]
     assert house.told("import", file) == {"ok": False, "faults": result.stderr.splitlines()[:-1]}
     assert house.told("list") == []
+
+
+def test_pruning_with_a_file_that_names_nothing_has_to_be_meant(stocked: House, tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text("version = 1\n")
+    result = stocked.run("import", file, "--prune")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines()[0] == (
+        f"{file}: names nothing, so pruning would empty the inventory: all 11 entries with their secrets."
+        " Where that is meant, add --yes"
+    )
+    assert len(stocked.told("list")) == 11
+    assert len(stocked.told("import", file, "--prune", "--dry-run")["removed"]) == 11
+    assert stocked.told("import", file)["removed"] == []
+    assert len(stocked.told("import", file, "--prune", "--yes")["removed"]) == 11
+    assert stocked.told("list") == []
+    assert stocked.run("import", file, "--prune").exit_code == 0
+
+
+def test_a_slip_in_skip_rules_is_noted(house: House, tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text('version = 1\n[[sites]]\nname = "nice"\nskip_rules = ["rotate-invalid-key-sets"]\n')
+    note = "the site nice skips the rule rotate-invalid-key-sets, which the playbook does not have"
+    assert f"note: {note}" in house.run("import", file).stdout.splitlines()
+    assert house.told("import", file)["notes"] == [note]  # also when nothing is changed
+    playbook = tmp_path / "playbook.toml"
+    playbook.write_text("rules = 1\n")
+    house.environ["KEYTURN_PLAYBOOK_FILE"] = str(playbook)
+    assert house.told("import", file)["notes"] == [
+        "the playbook in force has faults, so whether it has the rules of skip_rules was not looked at"
+    ]
+    file.write_text('version = 1\n[[sites]]\nname = "nice"\n')
+    assert house.told("import", file)["notes"] == []
 
 
 def test_many_changes_are_counted_and_not_all_shown(house: House, tmp_path: Path) -> None:

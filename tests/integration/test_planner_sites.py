@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
-from infra.ledger import Ledger
+from structlog.testing import capture_logs
+
+from infra.ledger import Entry, EntryId, InventoryChange, Ledger
 from schemas.events import EventType
 from services.operations import PARAMETERS
 from services.planner import Planner
@@ -49,6 +51,42 @@ def test_a_new_device_has_work_done_for_everything_of_its_site(ledger: Ledger, c
         ("centagate.register_token", "alice/sms"),
         ("ublox.rotate_e2e_key", "0002000089282245"),
     ]
+
+
+def test_an_entry_that_cannot_be_read_stops_nobody_else_and_is_told_once_a_revision(
+    ledger: Ledger, clock: Clock
+) -> None:
+    stock(ledger, EXAMPLE)
+    entry = Entry(id=EntryId("tap", "A1"), site="lyon", fields={"serial": "A1", "colour": "of a newer version"})
+    ledger.inventory.store(InventoryChange(based_on=1, upserts=[entry]), clock())
+    playbook = load_playbook(default_text(), operations=PARAMETERS)
+    planner = Planner(ledger, playbook, ring=Bell(), clock=clock)
+    other, near = bootstrap(ledger, clock, "00000000000000a1"), bootstrap(ledger, clock, UID)
+    with capture_logs() as logs:
+        planner.plan_waiting()
+        bootstrap(ledger, clock, "0002000089282245")
+        planner.plan_waiting()
+    (error,) = (log for log in logs if log["log_level"] == "error")
+    assert error["fault"].startswith("the inventory's tap A1 cannot be read (")
+    assert ("tap.reconfigure", "IOTZ00000000000042") in wishes(ledger)
+    assert ("tap.reconfigure", "A1") not in wishes(ledger)
+    assert "left out: the inventory's tap A1 cannot be read" in event_row(ledger, near)["verdict"]
+    assert "cannot be read" not in event_row(ledger, other)["verdict"]
+
+
+def test_a_slip_in_skip_rules_is_told_in_the_verdict(ledger: Ledger, clock: Clock, tmp_path: Path) -> None:
+    document = tmp_path / "fleet.toml"
+    document.write_text(
+        f'version = 1\n[[sites]]\nname = "lyon"\ndevices = ["{UID}"]\n'
+        'skip_rules = ["rotate-key-of-new-device", "rotate-key-of-new-devices"]\n'
+    )
+    stock(ledger, document)
+    playbook = load_playbook(default_text(), operations=PARAMETERS)
+    event = bootstrap(ledger, clock, UID)
+    Planner(ledger, playbook, ring=Bell(), clock=clock).plan_waiting()
+    verdict = event_row(ledger, event)["verdict"].split("; ")
+    assert "rule rotate-key-of-new-device: the site lyon skips it" in verdict
+    assert verdict[-1] == ("the site lyon skips the rule rotate-key-of-new-devices, which the playbook does not have")
 
 
 def test_a_device_of_no_site_is_told_in_its_verdict(ledger: Ledger, clock: Clock) -> None:

@@ -2,17 +2,19 @@
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
 
 from infra.ledger import Ledger, SealedSecret
+from infra.ledger.secrets import CHUNK
 from infra.references import resolve
 from infra.vault import KeyRing, Vault
 from schemas.errors import ConfigurationError, InputError
@@ -51,6 +53,21 @@ def _write_with(ledger: Ledger, sealed: Sequence[SealedSecret], statement: str) 
         connection.execute(text(statement))
 
 
+@contextmanager
+def statements(ledger: Ledger) -> Iterator[list[str]]:
+    """Every statement that a ledger is sent."""
+    seen: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        seen.append(statement)
+
+    event.listen(ledger.database.engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(ledger.database.engine, "before_cursor_execute", note)
+
+
 def refusal(vault: Vault, name: str = NAME) -> str:
     with pytest.raises((InputError, ConfigurationError)) as caught:
         vault.get(name)
@@ -84,6 +101,20 @@ def test_a_second_value_replaces_the_first(ledger: Ledger, vault: Vault, clock: 
     found = ledger.secrets.get(NAME)
     assert found is not None
     assert (found.key_id, found.put_at > first) == ("new", True)
+
+
+def test_many_values_are_opened_at_once_whatever_the_others_are(ledger: Ledger, vault: Vault) -> None:
+    values = {f"tap/{number:04}/password": f"{WORD}-{number}" for number in range(CHUNK + 3)}
+    put(vault, values)
+    put(vault_of(ledger, "lost"), {"a/closed": WORD})
+    asked = [*values, "a/closed", "a/absent", *values]
+    with statements(ledger) as seen:
+        found = vault.get_many(asked)
+    assert {name: value.get_secret_value() for name, value in found.items()} == values
+    assert len([one for one in seen if "FROM secrets" in one]) == 2
+    assert vault.get_many([]) == {}
+    put(vault, {"a/half": "\ud800"})
+    assert vault.get_many(["a/half"])["a/half"].get_secret_value() == "\ud800"
 
 
 def test_names_are_found_by_their_beginning_to_the_letter(vault: Vault) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from schemas.errors import InputError
 from schemas.fleet import CentagateToken, Fleet, FleetTap, TwonDevice, cross_faults
 from schemas.references import EnvironmentReference
 
@@ -133,15 +134,15 @@ def test_things_that_do_not_fit_together_are_told_with_their_places() -> None:
         site("lyon"),
     )
     assert faults == [
-        ("sites", 2, "name", "site lyon is there twice"),
-        ("sites", 0, "devices", 1, f"device {UID} is there twice"),
-        ("sites", 1, "devices", 0, f"device {UID} is there twice, in the sites lyon and nice"),
-        ("sites", 0, "twon", 1, "serial", "2N device 54-1046-0745 is there twice"),
-        ("sites", 0, "tokens", 1, "username", "alice has two tokens of type sms"),
-        ("sites", 1, "taps", 0, "serial", "Tap A1 is there twice, in the sites lyon and nice"),
-        ("sites", 1, "twon", 0, "address", "is the address of 54-1046-0745 too"),
-        ("sites", 0, "taps", 1, "address", "is the address of A1 too"),
-        ("sites", 1, "twon", 0, "location", "Lobby is a location of the site lyon; it belongs to one site"),
+        ("sites", 2, "name", "this site is there twice"),
+        ("sites", 0, "devices", 1, "this device is there twice"),
+        ("sites", 1, "devices", 0, "this device is there twice, in two sites"),
+        ("sites", 0, "twon", 1, "serial", "this 2N device is there twice"),
+        ("sites", 0, "tokens", 1, "username", "this user has two tokens of this type"),
+        ("sites", 1, "taps", 0, "serial", "this Tap is there twice, in two sites"),
+        ("sites", 1, "twon", 0, "address", "is the address of another 2N device too"),
+        ("sites", 0, "taps", 1, "address", "is the address of another Tap too"),
+        ("sites", 1, "twon", 0, "location", "is a location of another site; it belongs to one site"),
     ]
 
 
@@ -156,7 +157,7 @@ def test_what_is_no_inventory_at_all_has_no_faults_between(junk: object) -> None
 
 
 def test_an_inventory_that_does_not_fit_together_is_not_made() -> None:
-    with pytest.raises(ValidationError, match="is the address of 54-1046-0745 too"):
+    with pytest.raises(ValidationError, match="is the address of another 2N device too"):
         fleet(site("lyon", twon=[door(), door(serial="54-1046-0746", address="https://DOOR:443")]))
 
 
@@ -211,6 +212,36 @@ def test_everything_is_found_by_its_key() -> None:
     }
     assert (inventory.tokens["alice/sms"].username, inventory.taps["A1"].scheme) == ("alice", "tcp")
     assert inventory.twon["54-1046-0747"].location == "Garage"
+
+
+def test_what_cannot_be_read_is_told_to_those_alone_who_ask_for_it() -> None:
+    left_out = [
+        {"kind": "tap", "key": "A2", "site": "lyon", "fault": "colour"},
+        {"kind": "twon", "key": "54-1046-0750", "site": "lyon", "fault": "colour", "location": "Lobby"},
+        {"kind": "device", "key": "000000000000000f", "site": "gone", "fault": "colour"},
+    ]
+    inventory = Fleet.model_validate({"sites": whole().sites, "unreadable": left_out})
+    assert list(inventory.taps) == ["A1"]
+    assert "A3" not in inventory.taps
+    for look in (
+        lambda: inventory.taps["A2"],
+        lambda: "A2" in inventory.taps,
+        lambda: inventory.twon.get("54-1046-0750"),
+        lambda: inventory.locations.get("Lobby"),
+    ):
+        with pytest.raises(InputError, match=r"cannot be read \(colour\): import it again"):
+            look()
+    assert [entry.key for entry in inventory.unreadable_of(UID)] == ["A2", "54-1046-0750"]
+    assert [entry.key for entry in inventory.unreadable_of("000000000000000f")] == ["000000000000000f"]
+    assert inventory.unreadable_of("0000000000000001") == ()
+
+
+def test_a_device_of_an_unknown_location_may_belong_to_any_of_its_site() -> None:
+    left_out = [{"kind": "twon", "key": "54-1046-0750", "site": "lyon", "fault": "location"}]
+    inventory = Fleet.model_validate({"sites": whole().sites, "unreadable": left_out})
+    assert list(inventory.locations) == []
+    with pytest.raises(InputError, match="54-1046-0750 cannot be read"):
+        inventory.locations.get("Garage", ())
 
 
 def serials(devices: Iterable[TwonDevice]) -> list[str]:
