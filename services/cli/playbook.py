@@ -99,14 +99,11 @@ def _is_there(url: str) -> bool:
 
 
 def _skips_of_nothing(playbook: "Playbook", fleet: "Fleet") -> list[str]:
-    """What a slip in a site's skip_rules looks like: the playbook has no such rule."""
+    """Slips in the skip_rules of sites."""
+    from services.fleet.remarks import idle_skips
+
     known = {rule.name for rule in playbook.document.rules}
-    return [
-        f"the site {site.name} skips the rule {name}, which is not there"
-        for site in fleet.sites
-        for name in site.skip_rules
-        if name not in known
-    ]
+    return [text for site in fleet.sites for text in idle_skips(site.name, site.skip_rules, known)]
 
 
 def _load(file: Path | None) -> "Playbook":

@@ -181,7 +181,7 @@ def test_a_slip_in_what_a_site_skips_is_shown(tmp_path: Path) -> None:
     rules = '[[rules]]\nname = "s"\non = { event = "ROOTCA_EXPIRATION_EVENT" }\nalert = "a"\n'
     playbook = written(tmp_path, f"version = 1\n{rules}")
     result = run("check", playbook, environ=house_environ(tmp_path, document))
-    assert "note: the site lyon skips the rule x, which is not there" in result.stdout.splitlines()
+    assert "note: the site lyon skips the rule x, which the playbook does not have" in result.stdout.splitlines()
     assert "rule s" not in result.stdout
 
 
