@@ -18,6 +18,13 @@ _OF_LOCATION: Final = text(
     f"SELECT {_COLUMNS} FROM mobile_keys WHERE location = :location ORDER BY created_at DESC, id"  # noqa: S608 - constants
 )
 
+_BY_PUBLIC: Final = text(
+    f"SELECT {_COLUMNS} FROM mobile_keys WHERE public IN :publics ORDER BY created_at, id"  # noqa: S608 - constants
+).bindparams(bindparam("publics", expanding=True))
+
+_AT_ONCE: Final = 500
+"""Values of one query; SQLite takes 999 at the least."""
+
 _INSERT: Final = text(
     f"INSERT INTO mobile_keys ({_COLUMNS}) VALUES (:id, :location, :kind, :public, :job_id, :origin, :created_at,"  # noqa: S608 - constants
     " :primary_since, :dropped_at) ON CONFLICT DO NOTHING"
@@ -42,6 +49,16 @@ class MobileKeys:
         with self._database.reading() as connection:
             return _of_location(connection, location)
 
+    def by_public(self, publics: Collection[str]) -> list[HeldKey]:
+        """The keys of any location that have these public halves, the oldest first."""
+        wanted = sorted(publics)
+        with self._database.reading() as connection:
+            return [
+                _key(row)
+                for start in range(0, len(wanted), _AT_ONCE)
+                for row in connection.execute(_BY_PUBLIC, {"publics": wanted[start : start + _AT_ONCE]}).mappings()
+            ]
+
     def add(self, key: HeldKey, sealed: SealedSecret) -> HeldKey:
         """Add a key that was made for a job; give the one that the job is to work with.
 
@@ -65,10 +82,11 @@ class MobileKeys:
             if fresh:
                 self._secrets.write(connection, fresh)
 
-    def settle(self, *, primary: str, dropped: Collection[str], now: datetime) -> None:
-        """Write that a key is the primary one of every device, and that others are on none."""
+    def settle(self, *, primary: str | None, dropped: Collection[str], now: datetime) -> None:
+        """Write that a key, if given, is the primary one of every device, and that others are on none."""
         with self._database.writing() as connection:
-            connection.execute(_PRIMARY, {"id": primary, "now": to_us(now)})
+            if primary is not None:
+                connection.execute(_PRIMARY, {"id": primary, "now": to_us(now)})
             if dropped:
                 connection.execute(_DROPPED, {"ids": sorted(dropped), "now": to_us(now)})
 

@@ -1,32 +1,35 @@
-"""The one place that builds HTTP clients, and the one place where their errors become ours.
+"""The one place that sends HTTP requests, and the one place where their errors become ours.
 
-One SSL context per process and trust anchor, and one `httpx.Client` per thread: measured, a client shared by 64 threads
-costs three times the CPU of a client per thread, and a fresh SSL context costs 30 ms.
+One SSL context per process and trust anchor, and one connection per thread: a fresh SSL context costs 30 ms.
 
 Error texts hold method, path, status and the upstream's own message, never a header or a body of ours. The errors of
-httpx are not chained to ours, because some of them quote header values.
+the standard library are not chained to ours, because some of them quote header values.
 """
 
 import functools
+import json
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote, urlsplit
 
 import httpx
 
 from schemas.errors import ConfigurationError, OurFault, TryAgain, UpstreamError
 from services.clients.answers import Answer, read_retry_after
-from services.clients.watch import WATCH, Line
+from services.clients.line import Line, Unsendable
+from services.clients.watch import WATCH
 
-_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
-_OURS: Final = (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL)
 _PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+_AS_IT_IS: Final = "/?%:@!$&'()*+,;=-._~[]"
+"""What stands in path and query as it is, beside letters and digits."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +40,7 @@ class Bounds:
         connect: until the connection stands, TLS included.
         read: between two pieces of the answer.
         write: between two pieces of the request.
-        pool: until a connection of the client is free.
+        pool: until another caller of the same device is done, where only one is let in.
         whole: for the whole call, however steadily the answer drips.
         retry_after: the longest pause that an upstream may ask of us.
         answer_bytes: the largest answer.
@@ -52,15 +55,23 @@ class Bounds:
     answer_bytes: int = 10 * 1024 * 1024
 
 
-@functools.cache
+_making: Final = threading.Lock()
+
+
 def ssl_context(ca_file: Path | None = None) -> ssl.SSLContext:
     """Give the process's one verifying context that trusts the public CAs, or only those of `ca_file`.
 
     Raises:
         ConfigurationError: the file cannot be used.
     """
+    with _making:  # a hundred threads that begin together would make a hundred
+        return _ssl_context(ca_file)
+
+
+@functools.cache
+def _ssl_context(ca_file: Path | None) -> ssl.SSLContext:
     if ca_file is None:
-        return httpx.create_ssl_context(trust_env=False)
+        return httpx.create_ssl_context(trust_env=False)  # the public CAs, from a file that comes with it
     try:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
@@ -68,14 +79,18 @@ def ssl_context(ca_file: Path | None = None) -> ssl.SSLContext:
 
 
 class Transport:
-    """Sends requests to one upstream, a cloud or a device, with one client per thread.
+    """Sends requests to one upstream, a cloud or a device, with one connection per thread.
+
+    No redirect is followed, no proxy used, no cookie kept.
 
     Args:
         base_url: scheme, host and the path that stands before every call.
         ca_file: trust only the CAs in this PEM file.
         verify: decides whom to trust instead, such as one pinned certificate.
-        trust_env: take proxies from the environment.
         clock: the time now, for Retry-After in its date form.
+
+    Raises:
+        ConfigurationError: the URL has no host, or the CA file cannot be used.
     """
 
     def __init__(
@@ -86,22 +101,20 @@ class Transport:
         verify: ssl.SSLContext | None = None,
         bounds: Bounds | None = None,
         user_agent: str = "keyturn",
-        trust_env: bool = False,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        base = urlsplit(base_url)
+        if base.scheme not in {"http", "https"} or not base.hostname:
+            raise ConfigurationError("expected the URL of an upstream as https://host[:port][/path]")
         self._bounds = bounds or Bounds()
         self._clock = clock
-        self._build = functools.partial(
-            httpx.Client,
-            base_url=base_url,
-            verify=verify or ssl_context(ca_file),
-            trust_env=trust_env,
-            follow_redirects=False,
-            headers={"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": "identity"},
-        )
+        self._prefix = base.path.rstrip("/")
+        self._headers = {"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": "identity"}
+        context = (verify or ssl_context(ca_file)) if base.scheme == "https" else None
+        self._build = functools.partial(Line, base, context)
         self._mine = threading.local()
         self._lock = threading.Lock()
-        self._clients: list[tuple[threading.Thread, httpx.Client]] = []
+        self._lines: list[tuple[threading.Thread, Line]] = []
         self._closed = False
 
     def request(
@@ -131,66 +144,80 @@ class Transport:
             OurFault: the certificate is not trusted, the request cannot be sent, or the answer is too large.
         """
         deadline = time.monotonic() + self._bounds.whole + patience
-        timeout = _timeout(self._bounds, patience)
-        url = f"{path}?{query}" if query else path
-        client = self._client()
-        line = self._mine.line
-        trace = {"trace": line.note}
+        sent = {**self._headers, **(headers or {})}
+        target = quote(f"{self._prefix}{path}?{query}" if query else f"{self._prefix}{path}", safe=_AS_IT_IS)
+        line = self._line()
         try:
-            with (
-                WATCH.until(deadline, line.hang_up),
-                client.stream(method, url, json=body, headers=headers, timeout=timeout, extensions=trace) as response,
-            ):
-                content = self._read(response, path, deadline)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            fault = _fault(error, method, path)
-            if fault.sent and time.monotonic() >= deadline:
-                fault = self._unfinished(path)
+            with WATCH.until(deadline, line.hang_up):
+                written = None if body is None else _written(body, sent)
+                line.ask(method, target, sent, written, connect=self._bounds.connect, write=self._bounds.write)
+                response, content = line.hear(self._bounds.answer_bytes + 1, read=self._bounds.read + patience)
+        except (OSError, HTTPException, Unsendable) as error:
+            line.close()
+            late = line.sent and time.monotonic() >= deadline
+            fault = self._unfinished(path) if late else _fault(error, method, path, sent=line.sent)
+        except BaseException:
+            line.close()
+            raise
         else:
-            answer = _answer(response, method, path, content, conceal)
-            if answer.status in _PASSING or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                fault = self._passing(answer, response.headers.get("Retry-After"))
-            else:
-                return answer
-        raise fault  # outside the except block: nothing of httpx stays attached
+            authorization = sent.get("Authorization", "")
+            secrets = (*conceal, authorization, authorization.rpartition(" ")[2])
+            return self._told(response, content, deadline, call=(method, path), secrets=secrets)
+        raise fault  # outside the except block: nothing of the standard library stays attached
 
     def close(self) -> None:
-        """Close the clients of every thread; afterwards nothing can be sent."""
+        """Close the connections of every thread; afterwards nothing can be sent."""
         with self._lock:
             self._closed = True
-            clients, self._clients = self._clients, []
-        for _, client in clients:
-            client.close()
+            lines, self._lines = self._lines, []
+        for _, line in lines:
+            line.close()
 
-    def _client(self) -> httpx.Client:
-        client: httpx.Client | None = getattr(self._mine, "client", None)
-        if client is None or self._closed:
-            client = self._mine.client = self._another()
-            self._mine.line = Line()
-        return client
+    def _line(self) -> Line:
+        line: Line | None = getattr(self._mine, "line", None)
+        if line is None or self._closed:
+            line = self._mine.line = self._another()
+        return line
 
-    def _another(self) -> httpx.Client:
+    def _another(self) -> Line:
         with self._lock:
             if self._closed:
                 raise RuntimeError("the transport is closed")
-            for thread, abandoned in self._clients:
+            for thread, abandoned in self._lines:
                 if not thread.is_alive():
                     abandoned.close()
-            self._clients = [entry for entry in self._clients if entry[0].is_alive()]
-            client = self._build()
-            self._clients.append((threading.current_thread(), client))
-            return client
+            self._lines = [entry for entry in self._lines if entry[0].is_alive()]
+            line = self._build()
+            self._lines.append((threading.current_thread(), line))
+            return line
 
-    def _read(self, response: httpx.Response, path: str, deadline: float) -> bytes:
-        content = bytearray()
-        for piece in response.iter_bytes():
-            content += piece
-            if len(content) > self._bounds.answer_bytes:
-                text = f"{path} answered more than {self._bounds.answer_bytes} bytes"
-                raise OurFault(text, call=path, status=response.status_code)
-            if time.monotonic() > deadline:
-                raise self._unfinished(path)
-        return bytes(content)
+    def _told(
+        self,
+        response: HTTPResponse,
+        content: bytes,
+        deadline: float,
+        *,
+        call: tuple[str, str],
+        secrets: tuple[str, ...],
+    ) -> Answer:
+        method, path = call
+        if len(content) > self._bounds.answer_bytes:
+            text = f"{path} answered more than {self._bounds.answer_bytes} bytes"
+            raise OurFault(text, call=path, status=response.status)
+        if time.monotonic() > deadline:  # where the end of a connection ends a body, it may be us who ended it
+            raise self._unfinished(path)
+        answer = Answer.read(
+            method=method,
+            path=path,
+            status=response.status,
+            body=content,
+            conceal=secrets,
+            content_type=response.headers.get("Content-Type", ""),
+            challenges=tuple(response.headers.get_all("WWW-Authenticate", ())),
+        )
+        if answer.status in _PASSING or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise self._passing(answer, response.headers.get("Retry-After"))
+        return answer
 
     def _unfinished(self, path: str) -> TryAgain:
         return TryAgain(f"{path} did not finish its answer within {self._bounds.whole:g} s", call=path)
@@ -201,40 +228,23 @@ class Transport:
         return TryAgain(answer.text, call=answer.path, status=answer.status, retry_after=pause)
 
 
-def _timeout(bounds: Bounds, patience: float) -> httpx.Timeout:
-    return httpx.Timeout(connect=bounds.connect, read=bounds.read + patience, write=bounds.write, pool=bounds.pool)
+def _written(body: Mapping[str, Any], headers: dict[str, str]) -> bytes:
+    """Write a body as JSON, and say so."""
+    headers["Content-Type"] = "application/json"
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except ValueError:
+        raise Unsendable from None
 
 
-def _fault(error: Exception, method: str, path: str) -> UpstreamError:
+def _fault(error: Exception, method: str, path: str, *, sent: bool) -> UpstreamError:
     """Name what went wrong on the way; the error's own text stays out, since it may quote a header."""
-    call, kind = path, type(error).__name__
-    for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            text = f"{method} {path}: the server's certificate is not trusted ({cause.verify_message})"
-            return OurFault(text, call=call, sent=False)
-    if isinstance(error, _OURS):
-        return OurFault(f"{method} {path} cannot be sent ({kind})", call=call, sent=False)
-    if isinstance(error, _NOT_SENT):
-        return TryAgain(f"{method} {path}: no connection ({kind})", call=call, sent=False)
-    return TryAgain(f"{method} {path}: no whole answer ({kind})", call=call)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
-
-
-def _answer(response: httpx.Response, method: str, path: str, content: bytes, conceal: tuple[str, ...]) -> Answer:
-    authorization = response.request.headers.get("Authorization", "")
-    secrets = (*conceal, authorization, authorization.rpartition(" ")[2])
-    return Answer.read(
-        method=method,
-        path=path,
-        status=response.status_code,
-        body=content,
-        conceal=secrets,
-        content_type=response.headers.get("Content-Type", ""),
-        challenges=tuple(response.headers.get_list("WWW-Authenticate")),
-    )
+    kind = type(error).__name__
+    if isinstance(error, ssl.SSLCertVerificationError):
+        text = f"{method} {path}: the server's certificate is not trusted ({error.verify_message})"
+        return OurFault(text, call=path, sent=False)
+    if isinstance(error, Unsendable):
+        return OurFault(f"{method} {path} cannot be sent", call=path, sent=False)
+    if not sent:
+        return TryAgain(f"{method} {path}: no connection ({kind})", call=path, sent=False)
+    return TryAgain(f"{method} {path}: no whole answer ({kind})", call=path)

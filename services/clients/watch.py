@@ -5,34 +5,14 @@ for hours. A timer per call would cost a thread per call.
 """
 
 import math
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
 
 _AGAIN: Final = 0.1
 """Seconds until a call that goes on after its deadline is hung up on once more: it may have had no line yet."""
-
-
-class Line:
-    """The connection that a client uses at the moment, so that another thread can hang up."""
-
-    def __init__(self) -> None:
-        self._stream: Any = None
-
-    def note(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take the connection out of httpcore's trace events."""
-        if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
-            self._stream = info["return_value"]
-
-    def hang_up(self) -> None:
-        """Let whoever reads or writes see the end; the connection's own thread closes it."""
-        connection = None if self._stream is None else self._stream.get_extra_info("socket")
-        if connection is not None:
-            with suppress(OSError):
-                socket.socket.shutdown(connection, socket.SHUT_RDWR)  # of TLS too, without its farewell
 
 
 class Watch:

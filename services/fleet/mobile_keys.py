@@ -1,11 +1,13 @@
 """The keys of 2N locations: rows of the ledger, and their private halves in the vault."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from infra.ledger import MobileKeys
 from infra.vault import Vault
+from schemas.errors import InputError
 from schemas.mobile_keys import HeldKey, Origin
 from schemas.twon import KeyType
 from services.clients.twon import PrivateKey, keys
@@ -44,19 +46,45 @@ class SealedMobileKeys:
     def reveal(self, held: Sequence[HeldKey]) -> Mapping[str, PrivateKey]:
         """Open private halves, by the public ones.
 
-        Raises:
-            InputError: one is missing, does not open, or is another key than its row says.
-        """
-        opened = (keys.parse(self._vault.get(each.secret_name), each.kind) for each in held)
-        return {private.public_text: private for private in opened}
+        One that is missing, does not open, or is another key than its row says, is left out: it is not at hand.
 
-    def settle(self, *, primary: HeldKey, dropped: Sequence[HeldKey], now: datetime) -> None:
-        """Write that every device has `primary` as its primary key, and none has those that were dropped.
+        Raises:
+            ConfigurationError: the vault lacks the ring key of one.
+        """
+        opened = ((each.public, self._opened(each)) for each in held)
+        return {public: private for public, private in opened if private is not None}
+
+    def adopt(self, location: str, publics: Collection[str]) -> None:
+        """Keep for a location what other locations' keys are at hand of these: a device was moved, a place renamed.
+
+        Raises:
+            ConfigurationError: the vault lacks the ring key of one.
+            LedgerUnavailable: nothing was kept.
+        """
+        elsewhere = {key.public: key for key in self._table.by_public(publics)} if publics else {}
+        opened = self.reveal(list(elsewhere.values()))
+        if opened:
+            self.keep(location, [(private, elsewhere[public].created_at) for public, private in opened.items()])
+
+    def _opened(self, held: HeldKey) -> PrivateKey | None:
+        try:
+            private = keys.parse(self._vault.get(held.secret_name), held.kind)
+        except InputError:
+            return None
+        return _dated(private, held.created_at) if private.public_text == held.public else None
+
+    def settle(self, *, primary: HeldKey | None, dropped: Sequence[HeldKey], now: datetime) -> None:
+        """Write that every device has `primary`, if given, as its primary key, and none has those that were dropped.
 
         Raises:
             LedgerUnavailable: nothing was written.
         """
-        self._table.settle(primary=primary.id, dropped=[key.id for key in dropped], now=now)
+        known = None if primary is None else primary.id
+        self._table.settle(primary=known, dropped=[key.id for key in dropped], now=now)
+
+
+def _dated(private: PrivateKey, made_at: datetime) -> PrivateKey:
+    return replace(private, ctime=round(made_at.timestamp()))
 
 
 def _described(

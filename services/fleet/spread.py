@@ -1,36 +1,42 @@
 """The same work with many things at once: one pool of threads for all jobs of a process."""
 
 import queue
+import statistics
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 GRACE: Final = 1.5
-"""Seconds that the last few are given in a hurry, at least; a small device's TLS handshake may take most of one."""
+"""Seconds that each of the last few has in a hurry, at least; a small device's TLS handshake may take most of one."""
 
 PATIENCE: Final = 2.5
-"""So many times what the others took on the average are the last few given in a hurry."""
+"""So many times what the others took, in the middle of them, has each of the last few in a hurry."""
+
+_WAITING: Final = 8
+"""One thing for so many threads waits for the next free one, which would else wait until a result was looked at."""
 
 
 class Spread:
     """A bounded pool of threads; callers that use it at the same time share it fairly.
 
-    Each caller has at most as many in the pool as it has threads, so that one with a thousand things to do does not
-    stand in front of one with two for longer than a turn.
+    Each caller has at most as many in the pool as it has threads, and a few that wait for one, so that one with a
+    thousand things to do does not stand in front of one with two for much longer than a turn.
     """
 
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="spread")
-        self._threads = threads
+        self._most = threads + -(-threads // _WAITING)
 
     def each(self, work: Callable[[T], R], items: Sequence[T], *, hurry: bool = False) -> Generator[R, None, None]:
         """Do the work with each; results come as they are ready.
 
         When the caller stops listening, or the work raises, nothing more is begun, and what is under way is waited for.
+        After `close` the results end; what was not begun gives none.
 
         Args:
             work: called once for each, from any thread.
@@ -39,32 +45,37 @@ class Spread:
         """
         round_ = _Round(self._pool, work, iter(items))
         try:
-            while round_.begin(self._threads):
-                last = hurry and len(round_.running) < self._threads
-                result = round_.next(last=last)
+            while round_.begin(self._most):
+                result = round_.next(last=hurry and len(round_.running) < self._most)
                 if result is None:
                     return
                 yield result[0]
         finally:
-            for future in round_.running:
-                future.cancel()
-            wait(round_.running)
+            # One that was cancelled before it had a thread never counts as done: only the others are waited for.
+            wait([future for future in round_.running if not future.cancel()])
 
     def close(self) -> None:
         """Begin nothing more; what is under way ends by itself."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
+@dataclass(slots=True)
+class _Started:
+    """When a thing was begun; None while it waits for a thread."""
+
+    at: float | None = None
+
+
 class _Round(Generic[T, R]):
     """One caller's things. What is ready comes through a queue: to ask every future each time costs a core's share."""
 
     def __init__(self, pool: ThreadPoolExecutor, work: Callable[[T], R], coming: Iterator[T]) -> None:
-        self.running: set[Future[R]] = set()
+        self.running: dict[Future[R], _Started] = {}
         self._pool = pool
         self._work = work
         self._coming = coming
         self._ready: queue.SimpleQueue[Future[R]] = queue.SimpleQueue()
-        self._seconds = self._count = 0.0
+        self._took: list[float] = []
 
     def begin(self, most: int) -> bool:
         """Begin as many as there is room for; give whether any is under way."""
@@ -73,29 +84,41 @@ class _Round(Generic[T, R]):
                 item = next(self._coming)
             except StopIteration:
                 break
-            future = self._pool.submit(self._timed, item)
-            self.running.add(future)
+            started = _Started()
+            try:
+                future = self._pool.submit(self._timed, item, started)
+            except RuntimeError:  # the pool is closed
+                self._coming = iter(())
+                break
+            self.running[future] = started
             future.add_done_callback(self._ready.put)
         return bool(self.running)
 
     def next(self, *, last: bool) -> tuple[R] | None:
-        """Give the next result; nothing when those that are left are left to themselves."""
-        while True:
-            patience = max(GRACE, PATIENCE * self._seconds / self._count) if last and self._count else None
+        """Give the next result; nothing when there is none, or when those that are left are left to themselves."""
+        while self.running:
+            patience = self._patience() if last and self._took else None
             try:
-                future = self._ready.get(timeout=patience)
+                future = self._ready.get(timeout=None if patience is None else max(0.0, patience))
             except queue.Empty:
-                if all(future.running() for future in self.running):
+                if self._patience() <= 0:
                     self.running.clear()  # they end by themselves, and nobody asks what they found
-                    return None
-                continue  # some have not begun: others use the pool too
-            self.running.discard(future)
-            return (future.result(),)
+                continue
+            del self.running[future]
+            if not future.cancelled():
+                return (future.result(),)
+        return None
 
-    def _timed(self, item: T) -> R:
-        began = time.monotonic()
+    def _patience(self) -> float:
+        """Seconds until each that is left takes much longer than most did."""
+        now = time.monotonic()
+        given = max(GRACE, PATIENCE * statistics.median(self._took))
+        begun = (started.at for started in self.running.values())
+        return given + max(now if at is None else at for at in begun) - now
+
+    def _timed(self, item: T, started: _Started) -> R:
+        started.at = began = time.monotonic()
         try:
             return self._work(item)
         finally:
-            self._seconds += time.monotonic() - began  # a lost race of two threads changes an average, no more
-            self._count += 1
+            self._took.append(time.monotonic() - began)

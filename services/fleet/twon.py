@@ -1,8 +1,6 @@
 """The way to every 2N device of the inventory: addresses, passwords, lines, many devices at once."""
 
 import base64
-import hashlib
-import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,12 +11,12 @@ from pydantic import SecretStr
 from schemas.errors import InputError, TryAgain
 from schemas.fleet import Fleet, TwonDevice
 from schemas.references import SecretReference
-from schemas.twon import Generation, MobileKey, MobileKeyConfig, MobKeyEntered
+from schemas.twon import Generation, LogEvent, MobileKey, MobileKeyConfig, MobKeyEntered
 from services.clients.transport import Bounds
 from services.clients.twon import BOUNDS, PrivateKey, TwonAddress, TwonClient, keys
 from services.fleet.spread import Spread
 from services.operations.rotate_lists import UNREADABLE
-from services.operations.twon_access import MobileKeyStore, Phones, SeenKey, SeenList
+from services.operations.twon_access import Log, MobileKeyStore, Phones, SeenKey, SeenList
 
 R = TypeVar("R")
 
@@ -26,8 +24,9 @@ _ENTERED: Final = "MobKeyEntered"
 _MOST_PULLS: Final = 100
 """Of 128 events each: more than the 10 000 that a device keeps."""
 
-_KNOWN: Final = 4096
-"""Keys whose public half is remembered."""
+
+_FIRST_MOBILE_KEYS: Final = datetime(2015, 1, 1, tzinfo=UTC)
+"""No device of 2N had mobile keys before; a clock that says so was not set."""
 
 
 class FleetTwon:
@@ -55,7 +54,6 @@ class FleetTwon:
         self._reveal = reveal
         self._bounds = bounds
         self._spread = Spread(threads)
-        self._publics = _Publics()
         self._silent: set[str] = set()
 
     def location(self, name: str) -> Sequence[TwonDevice]:
@@ -98,7 +96,7 @@ class FleetTwon:
         )
         try:
             with TwonClient(address, self._bounds) as client:
-                yield ClientSession(client, device.serial, self._publics)
+                yield ClientSession(client, device.serial)
             self._silent.discard(device.serial)
         except TryAgain as error:
             if error.status is None:
@@ -120,34 +118,43 @@ class FleetTwon:
 class ClientSession:
     """A client as the rotation sees it: lists of public halves, and the private ones that a device told."""
 
-    def __init__(self, client: TwonClient, serial: str, publics: "_Publics") -> None:
+    def __init__(self, client: TwonClient, serial: str) -> None:
         self._client = client
         self._serial = serial
-        self._publics = publics
         self._version: tuple[int, ...] = ()
+        self._shown: frozenset[str] = frozenset()
 
     def identify(self) -> SeenList:
         """Ask the device what it is and what it has."""
         info = self._client.system_info()
         self._version = info.version
         seen = self.look()
-        if info.serial_number and info.serial_number != self._serial:
-            doubt = f"another device answers at its address: {info.serial_number}; correct the inventory"
+        if info.serial_number != self._serial:
+            who = info.serial_number or "one that tells no serial number"
+            doubt = f"another device answers at its address: {who}; correct the inventory"
             return SeenList(location=seen.location, keys=seen.keys, doubt=doubt)
         return seen
 
     def look(self) -> SeenList:
         """Ask the device what it has."""
         config = self._client.mobilekey_config()
-        seen = tuple(self._publics.seen(key, slot) for slot, key in enumerate(config.keys))
+        seen = tuple(_seen(key, slot) for slot, key in enumerate(config.keys))
+        self._shown = frozenset(key.public for key in seen)
         return SeenList(location=config.location, keys=seen, doubt=_doubt(config, self._version))
 
     def write(self, wanted: Sequence[PrivateKey], *, location: str | None = None) -> None:
         """Replace the whole list, and the location when one is given."""
-        self._client.put_mobilekey_config(location, [MobileKey(type=key.type, key=key.text) for key in wanted])
+        standing = frozenset(key.public for key in wanted if key.public_text in self._shown)
+        self._client.put_mobilekey_config(location, [key.dated(key.ctime) for key in wanted], standing=standing)
 
-    def phones(self) -> Phones:
-        """Read from the device's log which phones it has let in."""
+    def phones(self) -> Log:
+        """Read from the device's log which phones it has let in, and how far back it reaches."""
+        everything = self._client.log_subscribe(include="all")
+        oldest = list(filter(None, map(_moment, self._client.log_pull(everything))))
+        self._client.log_unsubscribe(everything)
+        return Log(phones=self._entered(), begins=min(oldest, default=None))
+
+    def _entered(self) -> Phones:
         found: dict[str, list[datetime]] = {}
         subscription = self._client.log_subscribe([_ENTERED], include="all")
         for _ in range(_MOST_PULLS):
@@ -156,40 +163,31 @@ class ClientSession:
                 break
             for event in events:
                 entered = MobKeyEntered.read(event.params)
-                if event.event == _ENTERED and entered.valid and entered.authid and event.utc_time is not None:
-                    found.setdefault(entered.authid, []).append(datetime.fromtimestamp(event.utc_time, UTC))
+                at = _moment(event)
+                if event.event == _ENTERED and entered.valid and entered.authid and at is not None:
+                    found.setdefault(entered.authid, []).append(at)
         self._client.log_unsubscribe(subscription)
         return found
 
 
-class _Publics:
-    """Public halves by what a device told: to check a private key takes milliseconds, and a location has one list."""
+def _seen(key: MobileKey, slot: int) -> SeenKey:
+    """Read a key of a list; one that cannot be read is named by its slot."""
+    made_at = None if not key.ctime else datetime.fromtimestamp(key.ctime, UTC)
+    try:
+        public = keys.public_half(key)
+    except InputError:
+        return SeenKey(public=f"{UNREADABLE}{slot}", kind=key.type, made_at=made_at)
+    private = None if key.key is None else PrivateKey(type=key.type, text=key.key, public=public)
+    return SeenKey(public=base64.b64encode(public).decode(), kind=key.type, private=private, made_at=made_at)
 
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._known: dict[bytes, bytes] = {}
 
-    def seen(self, key: MobileKey, slot: int) -> SeenKey:
-        """Read a key of a list; one that cannot be read is named by its slot."""
-        made_at = None if not key.ctime else datetime.fromtimestamp(key.ctime, UTC)
-        try:
-            public = self._public(key)
-        except InputError:
-            return SeenKey(public=f"{UNREADABLE}{slot}", kind=key.type, made_at=made_at)
-        private = None if key.key is None else PrivateKey(type=key.type, text=key.key, public=public)
-        return SeenKey(public=base64.b64encode(public).decode(), kind=key.type, private=private, made_at=made_at)
-
-    def _public(self, key: MobileKey) -> bytes:
-        told = key.public_key if key.key is None else key.key.get_secret_value()
-        name = hashlib.sha256(f"{key.type}:{told}".encode()).digest()
-        known = self._known.get(name)
-        if known is None:
-            known = keys.public_half(key)
-            with self._guard:
-                if len(self._known) >= _KNOWN:
-                    self._known.clear()
-                self._known[name] = known
-        return known
+def _moment(event: LogEvent) -> datetime | None:
+    """When an event happened; None where its time is none, or of a clock that was not set."""
+    try:
+        at = None if event.utc_time is None else datetime.fromtimestamp(event.utc_time, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return None if at is None or at < _FIRST_MOBILE_KEYS else at
 
 
 def _doubt(config: MobileKeyConfig, version: tuple[int, ...]) -> str:

@@ -8,13 +8,16 @@ from schemas.errors import Busy, ConfigurationError, InputError, TryAgain, Upstr
 from schemas.fleet import TwonDevice
 from services.clients.twon.keys import PrivateKey
 from services.operations.rotate_lists import KeyList, Unfit, told
-from services.operations.twon_access import Phones, SeenList, TwonAccess, TwonSession
+from services.operations.twon_access import Log, SeenList, TwonAccess, TwonSession
 
 Want = Callable[[KeyList], KeyList | Unfit | None]
 """From what a device has to what it should have; None leaves it alone for now."""
 
 _TRIES: Final = 2
 """How often a list is written that the device accepts and does not show."""
+
+
+_LATER: Final = "left for the next attempt"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +29,7 @@ class Sight:
         silent: why nothing is known now; waiting may help.
         refused: why a person is needed, and what to do.
         ours: whether the fault is in the inventory, not in the device.
-        phones: when phones were let in, where that was asked for.
+        log: which phones were let in, where that was asked for.
     """
 
     serial: str
@@ -34,7 +37,7 @@ class Sight:
     silent: str = ""
     refused: str = ""
     ours: bool = False
-    phones: Phones | None = None
+    log: Log | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,11 +46,13 @@ class Talk:
 
     Attributes:
         set_location: whether a device that tells phones another location is corrected.
+        may_go_on: asked from any thread before a conversation and before a write; where it says no, nothing is done.
     """
 
     twon: TwonAccess
     location: str
     set_location: bool
+    may_go_on: Callable[[], bool]
 
     def look(self, device: TwonDevice) -> Sight:
         """See what a device is and has; one that must not be written to is refused now."""
@@ -70,17 +75,16 @@ class Talk:
         """
 
         def ask(session: TwonSession) -> Sight:
-            seen = session.look()
+            seen = session.identify()
             if reason := seen.doubt or self._stray(seen):
                 return Sight(serial=device.serial, seen=seen, refused=reason)
             return self._brought(session, device.serial, seen, want, privates)
 
         return self._converse(device, ask)
 
-    def phones(self, device: TwonDevice) -> Sight:
-        """Ask a device's log for the phones that it let in; one that does not tell has none."""
-        sight = self._converse(device, lambda session: Sight(serial=device.serial, phones=session.phones()))
-        return sight if sight.phones is not None else Sight(serial=device.serial, phones={})
+    def log(self, device: TwonDevice) -> Sight:
+        """Ask a device's log for the phones that it let in."""
+        return self._converse(device, lambda session: Sight(serial=device.serial, log=session.phones()))
 
     def _brought(
         self, session: TwonSession, serial: str, seen: SeenList, want: Want, privates: Mapping[str, PrivateKey]
@@ -93,11 +97,15 @@ class Talk:
             if not tries:
                 return Sight(serial=serial, seen=seen, refused=_untrue(wanted, seen, self.location))
             location = self.location if seen.location != self.location else None
+            if not self.may_go_on():
+                return Sight(serial=serial, silent=_LATER)
             session.write([privates[key] for key in wanted], location=location)
             seen, tries = session.look(), tries - 1
         return Sight(serial=serial, seen=seen)
 
     def _converse(self, device: TwonDevice, ask: Callable[[TwonSession], Sight]) -> Sight:
+        if not self.may_go_on():
+            return Sight(serial=device.serial, silent=_LATER)
         try:
             with self.twon.open(device) as session:
                 return ask(session)

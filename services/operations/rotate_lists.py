@@ -26,6 +26,10 @@ UNREADABLE: Final = "?"
 """How the name of a key begins that a device shows and that nobody can read; Base64 has no such letter."""
 
 
+_NAMED: Final = 10
+"""Serial numbers in a sentence about devices that only need time."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
     """What the devices of a location should have in the end.
@@ -55,18 +59,21 @@ class Unfit:
 def with_secondary(current: KeyList, wish: Wish) -> KeyList | Unfit | None:
     """Give the list with the coming key behind the primary; None where the others must have it before.
 
-    That is a device that has no key to keep: what it gets is its primary at once.
+    That is a device that cannot keep its primary key: what it gets is its primary at once. No other key of its own is
+    moved up, for what it hands to phones then, other devices may not know.
     """
     if wish.first in current:
         return current
     if unfit := _unknown(current, wish):
         return unfit
     kept = [key for key in current if key in wish.held]
-    if not kept:
+    if not kept or kept[0] != current[0]:
         return None
-    spare = [key for key in reversed(kept) if key in wish.leaves]  # a primary goes last
+    spare = [key for key in kept[1:] if key in wish.leaves]
     while len(kept) >= MOST_KEYS and spare:
-        kept.remove(spare.pop(0))
+        kept.remove(spare.pop())
+    if len(kept) >= MOST_KEYS and kept[0] in wish.leaves:
+        return None
     return _within((kept[0], wish.first, *kept[1:]))
 
 
@@ -108,6 +115,13 @@ def secondaries(
     absent = [key for key in newest_first if key not in {first, *leaves, *alone, *stay}]
     chosen = (stay - {*alone}) | {*absent[: max(0, room)]}
     return tuple(key for key in newest_first if key in chosen)
+
+
+def named(serials: Collection[str], most: int = _NAMED) -> str:
+    """Name devices, the first few of many."""
+    known = sorted(serials)
+    more = len(known) - most
+    return ", ".join(known[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def told(public: str) -> str:

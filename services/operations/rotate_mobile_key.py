@@ -16,7 +16,8 @@ from schemas.errors import InputError, LedgerUnavailable
 from schemas.fleet import DEVICE, LOCATION, TwonDevice
 from schemas.jobs import Again, Job, Outcome, Parked, ParkedBecause
 from services.operations.contract import Tools
-from services.operations.rotate_attempt import Attempt, TakenOver
+from services.operations.rotate_attempt import Attempt
+from services.operations.rotate_claim import TakenOver
 from services.operations.rotate_parameters import RotateMobileKeyParameters
 
 

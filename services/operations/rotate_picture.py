@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,8 @@ class Picture:
         devices: all of the location, by serial number.
         work: those that are to be written to.
         keys: every key that the location ever had, the newest first.
-        seen: what devices have, as seen in this attempt.
+        closed: the public halves of those keys whose private half does not open.
+        seen: what devices have, as seen in this attempt and not in doubt since.
         silent: why nothing is known of a device now.
         refused: why a device needs a person.
         ours: those of them whose fault is in the inventory.
@@ -39,6 +40,7 @@ class Picture:
         self.work = work
         self.progress = progress
         self.keys: Sequence[HeldKey] = ()
+        self.closed: frozenset[str] = frozenset()
         self.wish: Wish | None = None
         self.seen: dict[str, SeenList] = {}
         self.silent: dict[str, str] = {}
@@ -58,7 +60,26 @@ class Picture:
     @property
     def held(self) -> Mapping[str, HeldKey]:
         """The keys at hand, by their public halves; those that were dropped, too."""
-        return {key.public: key for key in self.keys}
+        return {key.public: key for key in self.keys if key.public not in self.closed}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every device was seen in this attempt, and none is silent since or refuses."""
+        return not self.devices.keys() - self.seen.keys() and not self.refused
+
+    def everywhere(self, public: str, *, besides: Collection[str] = ()) -> bool:
+        """Whether every device was seen in this attempt with a key, and none is in doubt.
+
+        No device may hand a key to phones before: they would be strangers where it is not known.
+        """
+        return self.complete and all(public in keys for serial, keys in self.lists.items() if serial not in besides)
+
+    def nowhere(self, public: str) -> bool:
+        """Whether every device was seen in this attempt, none of them with this key, and none without any.
+
+        One without any was replaced or reset, and phones have what it had; so that says nothing.
+        """
+        return self.complete and all(keys and public not in keys for keys in self.lists.values())
 
     def lacking(self) -> set[str]:
         """The devices on which the key was not seen."""
@@ -81,15 +102,30 @@ class Picture:
         if sight.seen is not None:
             self.seen[serial] = sight.seen
         if sight.silent:
-            self.silent[serial] = sight.silent
+            self.fall_silent({serial: sight.silent})
         if sight.refused:
             self.refused[serial] = sight.refused
             self.ours |= {serial} if sight.ours else set()
         self._place(serial)
 
+    def fall_silent(self, reasons: Mapping[str, str]) -> None:
+        """Nothing is known of these any more: neither what an earlier attempt saw nor what this one did."""
+        self.silent |= reasons
+        for serial in reasons:
+            self.seen.pop(serial, None)
+            self.progress.devices.pop(serial, None)
+
+    def remember(self) -> None:
+        """Note what the devices have that were seen."""
+        ids = {key.public: key.id for key in standing(self.keys) if key.public in self.held}
+        lists = {serial: tuple(ids.get(public, "") for public in keys) for serial, keys in self.lists.items()}
+        known = self.progress.lists | lists
+        self.progress.lists = {serial: known[serial] for serial in self.devices if serial in known}
+
     def wish_for(self, first: HeldKey, *, delete_unknown: bool) -> Wish:
         """Settle what every device should have, and hold what was seen against it."""
-        newest_first = [key.public for key in standing(self.keys)]
+        at_hand = [key.public for key in standing(self.keys) if key.public in self.held]
+        newest_first = [public for public in at_hand if public == first.public or not self.nowhere(public)]
         by_id = {key.id: key.public for key in self.keys}
         leaves = {by_id[key] for key in self.progress.leaves if key in by_id}
         leaves |= {key.public for key in self.keys if key.dropped_at is not None}
@@ -105,7 +141,7 @@ class Picture:
             first=first.public,
             others=others,
             leaves=frozenset(leaves),
-            held=frozenset(self.held),
+            held=frozenset(key.public for key in self.needed()) - self.closed,
             delete_unknown=delete_unknown,
         )
         for serial in self.seen:
@@ -120,8 +156,13 @@ class Picture:
 
     def needed(self) -> list[HeldKey]:
         """The keys whose private halves a write may need."""
-        shown = {key for current in self.lists.values() for key in current}
+        shown = self.shown
         return [key for key in self.keys if key.dropped_at is None or key.public in shown]
+
+    @property
+    def shown(self) -> set[str]:
+        """The keys of the devices that were seen."""
+        return {key for keys in self.lists.values() for key in keys}
 
     def strangers(self, now: datetime) -> list[tuple[PrivateKey, datetime]]:
         """The keys that devices tell and that are not held yet, each with the time of its making, newest first.
@@ -140,9 +181,11 @@ class Picture:
     def _place(self, serial: str) -> None:
         """Note where the key stands on a device that was seen."""
         seen, wish, places = self.seen.get(serial), self.wish, self.progress.devices
-        if seen is None or wish is None:
+        if serial in self.refused:
+            places.pop(serial, None)
+        elif seen is None or wish is None:
             return
-        if wish.first not in seen.publics:
+        elif wish.first not in seen.publics:
             places.pop(serial, None)
         elif seen.location == self.location and with_first(seen.publics, wish) == seen.publics:
             places[serial] = Place.PRIMARY

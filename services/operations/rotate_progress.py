@@ -1,12 +1,14 @@
-"""What a rotation knows of itself between attempts, and how it tells where it stands.
+"""What a rotation knows of itself between attempts.
 
-    {"key": id, "phase": "add" | "lead", "devices": {serial: "secondary" | "primary"}, "leaves": [ids],
-     "seen": [ids], "heads": [ids], "silent": {serial: since}}
+    {"key": id, "devices": {serial: "secondary" | "primary"}, "leaves": [ids],
+     "lists": [[[ids], [serials]]], "silent": {serial: since}}
 
-`devices` holds what was seen on a device after the work on it, `seen` the keys that some device had, `heads` those
-that one had as its primary key, `leaves` those that go, `silent` the devices that do not answer.
+`devices` holds where the key was last seen, of the devices that have not been silent since; it says whom to ask first
+and nothing else, for what a device has now only a look can tell. `lists` holds what each device had when it was last
+seen, an empty id for a key that is not at hand; `leaves` the keys that go, `silent` the devices that do not answer.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,13 +18,6 @@ from typing import Any, Final
 SHORTEST_PAUSE: Final = timedelta(seconds=5)
 LONGEST_PAUSE: Final = timedelta(minutes=5)
 """Between two looks at devices that do not answer."""
-
-
-class Phase(StrEnum):
-    """What is done now with the key that is to be the primary one."""
-
-    ADD = "add"  # every device gets it as a secondary
-    LEAD = "lead"  # every device has it; it becomes the primary
 
 
 class Place(StrEnum):
@@ -37,42 +32,51 @@ class Progress:
     """See the module."""
 
     key: str = ""
-    phase: Phase = Phase.ADD
     devices: dict[str, Place] = field(default_factory=dict)
     leaves: set[str] = field(default_factory=set)
-    seen: set[str] = field(default_factory=set)
-    heads: set[str] = field(default_factory=set)
+    lists: dict[str, tuple[str, ...]] = field(default_factory=dict)
     silent: dict[str, datetime] = field(default_factory=dict)
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> "Progress":
         """Read what an earlier attempt noted."""
+        lists = {serial: tuple(ids) for ids, serials in document.get("lists", ()) for serial in serials}
+        places = document.get("devices", {}).items()
         return cls(
             key=document.get("key", ""),
-            phase=Phase(document.get("phase", Phase.ADD)),
-            devices={serial: Place(place) for serial, place in document.get("devices", {}).items()},
+            devices={serial: Place(place) for serial, place in places if serial in lists},
             leaves=set(document.get("leaves", ())),
-            seen=set(document.get("seen", ())),
-            heads=set(document.get("heads", ())),
+            lists=lists,
             silent={serial: datetime.fromisoformat(since) for serial, since in document.get("silent", {}).items()},
         )
 
     def write(self) -> dict[str, Any]:
         """Give what is noted."""
+        alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for serial in sorted(self.lists):
+            alike[self.lists[serial]].append(serial)
         return {
             "key": self.key,
-            "phase": self.phase.value,
             "devices": {serial: place.value for serial, place in self.devices.items()},
             "leaves": sorted(self.leaves),
-            "seen": sorted(self.seen),
-            "heads": sorted(self.heads),
+            "lists": [[list(ids), serials] for ids, serials in alike.items()],
             "silent": {serial: since.isoformat() for serial, since in self.silent.items()},
         }
+
+    @property
+    def seen(self) -> set[str]:
+        """The keys that some device had when it was last seen."""
+        return {key for keys in self.lists.values() for key in keys if key}
+
+    @property
+    def heads(self) -> set[str]:
+        """The keys that were some device's primary key when it was last seen."""
+        return {key for keys in self.lists.values() for key in keys[:1] if key}
 
     def turn_to(self, key: str) -> None:
         """Work with this key; what was done with another one says nothing of it."""
         if self.key not in {"", key}:
-            self.phase, self.devices, self.leaves = Phase.ADD, {}, set()
+            self.devices, self.leaves = {}, set()
         self.key = key
 
     def fell_silent(self, serials: Iterable[str], now: datetime) -> None:

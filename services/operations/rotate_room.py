@@ -2,24 +2,61 @@
 
 A device holds four keys. Access Commander drops the oldest for a fifth without a word, and a phone that did not come by
 since it was followed is locked out. So a key goes only when a newer one has been the primary key everywhere for
-`drop_after_days`, and no phone that the logs show before that day is missing from those they show since: a phone that
-came by has been handed the primary key. Sources: 2N FAQ on location keys; HTTP API manual, event MobKeyEntered.
+`drop_after_days`, the log of every device reaches back to that day, and no phone that the logs show before it is
+missing from those they show since: a phone that came by has been handed the primary key. Sources: 2N FAQ on location
+keys; HTTP API manual, event MobKeyEntered.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from schemas.mobile_keys import HeldKey
 from services.operations.rotate_choice import standing
-from services.operations.rotate_lists import surplus, told
-from services.operations.twon_access import Phones
+from services.operations.rotate_lists import named, surplus, told
+from services.operations.twon_access import Log, Phones
 
 CLOCKS: Final = timedelta(days=1)
 """How wrong the clock of a device may be: what its log shows within that time of a moment may have been before it."""
 
 _DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Heard:
+    """What the logs of a location tell. What they do not tell is no proof that no phone is missing.
+
+    Attributes:
+        logs: by serial number.
+        silent: why a device did not answer; waiting may help.
+        mute: why a device does not tell.
+    """
+
+    logs: Mapping[str, Log] = field(default_factory=dict)
+    silent: Mapping[str, str] = field(default_factory=dict)
+    mute: Mapping[str, str] = field(default_factory=dict)
+
+    def untold(self, since: datetime) -> str:
+        """Say which logs tell nothing of the time before a moment."""
+        if refusing := {**self.mute, **self.silent}:
+            why = refusing[min(refusing)]
+            return f"{named(refusing)} did not tell which phones they let in ({why})"
+        short = [serial for serial, told in self.logs.items() if told.begins is None or told.begins > since]
+        begins = [told.begins for told in self.logs.values() if told.begins is not None and told.begins > since]
+        if not short:
+            return ""
+        when = f"begin on {max(begins):%d %b %Y}" if begins else "are empty"
+        return f"the logs of {named(short)} {when}, and it was followed on {since:%d %b %Y}"
+
+    def phones(self, now: datetime) -> Phones:
+        """When each phone was let in, wherever it was; times that cannot be are left out."""
+        found: dict[str, list[datetime]] = defaultdict(list)
+        for log in self.logs.values():
+            for phone, times in log.phones.items():
+                found[phone] += [at for at in times if at <= now + CLOCKS]
+        return found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,13 +67,13 @@ class Rule:
         drop_after: how long its successor must have been the primary key of every device.
         drop_oldest: a person's word that the oldest may go anyhow.
         published: the public halves of keys that everybody can read: they go first, needed or not.
-        phones: tells when each phone was let in; asked only when the age of a key lets it go.
+        hear: asks the logs of all devices; only when the age of a key lets it go.
     """
 
     drop_after: timedelta
     drop_oldest: bool
     published: Collection[str]
-    phones: Callable[[], Phones]
+    hear: Callable[[], Heard]
     now: datetime
 
 
@@ -118,6 +155,8 @@ def _must_stay(key: HeldKey, keys: Sequence[HeldKey], heads: Collection[str], ru
     if rule.now - since < rule.drop_after:
         days, needed = (rule.now - since) // _DAY, rule.drop_after // _DAY
         return f"{name} was followed {days} days ago, and phones are given {needed}"
-    if missing := unseen(rule.phones(), since):
+    if untold := rule.hear().untold(since):
+        return f"{name}: {untold}"
+    if missing := unseen(rule.hear().phones(rule.now), since):
         return f"{name}: {len(missing)} of the phones that used a device before {since:%d %b %Y} did not since"
     return ""

@@ -1,24 +1,13 @@
 """What a rotation says of itself to a person."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 
 from schemas.mobile_keys import HeldKey
-from services.operations.rotate_lists import told
+from services.operations.rotate_lists import named, told
 from services.operations.rotate_picture import Picture, published
-from services.operations.rotate_progress import Phase, Place
-
-_NAMED: Final = 10
-"""Serial numbers in a sentence about devices that only need time."""
-
-
-def named(serials: Collection[str], most: int = _NAMED) -> str:
-    """Name devices, the first few of many."""
-    known = sorted(serials)
-    more = len(known) - most
-    return ", ".join(known[:most]) + (f" and {more} more" if more > 0 else "")
+from services.operations.rotate_progress import Place
 
 
 def stand(picture: Picture) -> str:
@@ -26,8 +15,7 @@ def stand(picture: Picture) -> str:
     places, count = picture.progress.devices, len(picture.devices)
     if not picture.progress.key:
         return f"no device of {picture.location} was changed"
-    if picture.progress.phase is Phase.LEAD:
-        done = sum(place is Place.PRIMARY for place in places.values())
+    if done := sum(place is Place.PRIMARY for place in places.values()):
         return f"the key is primary on {done} of {count} devices of {picture.location}"
     return f"the key is on {len(places)} of {count} devices of {picture.location}"
 

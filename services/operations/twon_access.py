@@ -1,6 +1,6 @@
 """What the rotation of mobile keys needs from outside: devices, lines to them, the keys of a location, many at once."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -47,12 +47,25 @@ class SeenList:
 
     @property
     def publics(self) -> tuple[str, ...]:
-        """The keys by their public halves."""
-        return tuple(key.public for key in self.keys)
+        """The keys by their public halves; one that the device shows twice is one key."""
+        return tuple(dict.fromkeys(key.public for key in self.keys))
 
 
 Phones = Mapping[str, Sequence[datetime]]
 """When each phone, by its mobile key identity, was let in."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Log:
+    """What a device's log tells of phones. A device keeps 500 or 10 000 events and forgets older ones.
+
+    Attributes:
+        phones: those that were let in.
+        begins: when the oldest event of any kind happened; None where no event has a time.
+    """
+
+    phones: Phones
+    begins: datetime | None
 
 
 class TwonSession(Protocol):
@@ -79,8 +92,8 @@ class TwonSession(Protocol):
             UpstreamError: it refuses, or nobody knows.
         """
 
-    def phones(self) -> Phones:
-        """Read from the device's log which phones it has let in.
+    def phones(self) -> Log:
+        """Read from the device's log which phones it has let in, and how far back it reaches.
 
         Raises:
             UpstreamError: it does not tell.
@@ -107,15 +120,18 @@ class MobileKeyStore(Protocol):
             LedgerUnavailable: nothing was kept.
         """
 
-    def reveal(self, keys: Sequence[HeldKey]) -> Mapping[str, PrivateKey]:
-        """Open private halves, by the public ones.
+    def adopt(self, location: str, publics: Collection[str]) -> None:
+        """Keep for a location what other locations' keys are at hand of these: a device was moved, a place renamed.
 
         Raises:
-            InputError: one is missing or does not open.
+            LedgerUnavailable: nothing was kept.
         """
 
-    def settle(self, *, primary: HeldKey, dropped: Sequence[HeldKey], now: datetime) -> None:
-        """Write that every device has `primary` as its primary key, and none has those that were dropped.
+    def reveal(self, keys: Sequence[HeldKey]) -> Mapping[str, PrivateKey]:
+        """Open private halves, by the public ones; one that is missing or does not open is left out."""
+
+    def settle(self, *, primary: HeldKey | None, dropped: Sequence[HeldKey], now: datetime) -> None:
+        """Write that every device has `primary`, if given, as its primary key, and none has those that were dropped.
 
         Raises:
             LedgerUnavailable: nothing was written.

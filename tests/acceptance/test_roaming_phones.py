@@ -1,8 +1,8 @@
 """Phones walk about over real devices' ports while a worker rotates their key, is killed, and goes on."""
 
-from collections.abc import Callable, Iterator
+import signal
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import count
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from services.clients.twon import PrivateKey, TwonAddress, TwonClient, keys
 from services.fleet.twon import ClientSession
 from tests.support.ledger import LEASE
 from tests.support.rotation import LOBBY, HandClock, Killed, TwinHouse, twin_house
+from tests.support.rotation_worker import dying, work_in_a_process
 from tests.support.twon import PASSWORD, USER
 
 DEVICES = 20
@@ -34,22 +35,6 @@ def house(ledger: Ledger, moment: HandClock) -> Iterator[TwinHouse]:
         made.hold_first_keys()
         made.park.pair(LOBBY, PHONES)
         yield made
-
-
-def dying(act: Callable[..., Any], *, at: int, after: bool) -> Callable[..., Any]:
-    """The same, but a worker dies at its call of that number, before or after it."""
-    calls = count(1)
-
-    def wrapped(*given: Any, **named: Any) -> Any:
-        number = next(calls)
-        if number == at and not after:
-            raise Killed
-        result = act(*given, **named)
-        if number == at:
-            raise Killed
-        return result
-
-    return wrapped
 
 
 DEATHS = {
@@ -106,6 +91,29 @@ def test_no_phone_is_locked_out_although_the_worker_dies(
     house.park.tour()
     assert died == 1
     assert job["state"] == "succeeded", job["reason"]
+    assert house.park.lockouts() == []
+    assert len(house.distinct()) == 1
+    assert sum(key.job_id == job_id for key in house.held()) == 1
+
+
+@pytest.mark.parametrize("death", ["amid the first phase", "amid the second phase", "before the end is written"])
+def test_no_phone_is_locked_out_although_the_kernel_ends_the_worker(
+    house: TwinHouse, database_url: str, moment: HandClock, death: str
+) -> None:
+    """A process of its own that is gone by SIGKILL, with all its threads, and has tidied up nothing."""
+    what, at, after = DEATHS[death]
+    house.park.walk(VISITS_A_SECOND)
+    job_id = house.ask()
+    died = work_in_a_process(house, database_url, what=what, at=at, after=after)
+    assert died == -signal.SIGKILL
+    assert house.job(job_id)["state"] == "running"
+    moment.forward(minutes=6)
+    house.ledger.work.reclaim(moment() + 2 * LEASE, max_losses=100)
+    moment.forward(minutes=6)
+    house.work(house.another_runner("another"))
+    house.park.walk(0)
+    house.park.tour()
+    assert house.job(job_id)["state"] == "succeeded", house.job(job_id)["reason"]
     assert house.park.lockouts() == []
     assert len(house.distinct()) == 1
     assert sum(key.job_id == job_id for key in house.held()) == 1

@@ -118,7 +118,7 @@ def test_a_silent_server_may_have_acted() -> None:
         with pytest.raises(TryAgain) as caught:
             ask(transport)
         assert caught.value.sent is True
-        assert "ReadTimeout" in str(caught.value)
+        assert "TimeoutError" in str(caught.value)
 
 
 @pytest.mark.parametrize("said", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"])
@@ -162,6 +162,74 @@ def test_an_answer_that_drips_is_broken_off() -> None:
         thread.join()
 
 
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_a_connection_on_which_the_server_hung_up_or_went_on_talking_is_not_used_again(said: bytes) -> None:
+    answered = b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"message":"a"}'
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        done = threading.Event()
+
+        def serve() -> None:
+            for _ in range(2):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(answered)
+                    connection.sendall(said)
+                done.set()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with closing(Transport(f"http://127.0.0.1:{listener.getsockname()[1]}")) as transport:
+            assert transport.request("GET", "/x").message == "a"
+            done.wait(10)
+            assert transport.request("GET", "/x").message == "a"
+        thread.join()
+
+
+def test_a_body_that_ends_with_the_connection_is_whole_unless_we_hung_up() -> None:
+    for drips, whole in ((False, 60.0), (True, 0.2)):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            stop = threading.Event()
+
+            def serve(listener: socket.socket = listener, stop: threading.Event = stop, *, drips: bool = drips) -> None:
+                connection, _ = listener.accept()
+                with connection, suppress(OSError):
+                    connection.recv(65536)
+                    connection.sendall(b'HTTP/1.1 200 OK\r\n\r\n{"message": "a"}')
+                    while drips and not stop.wait(0.02):
+                        connection.sendall(b" ")
+
+            thread = threading.Thread(target=serve)
+            thread.start()
+            address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            with closing(Transport(address, bounds=Bounds(whole=whole))) as transport:
+                if drips:
+                    with pytest.raises(TryAgain, match="finish"):
+                        transport.request("GET", "/x")
+                else:
+                    assert transport.request("GET", "/x").message == "a"
+            stop.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("url", ["", "ftp://host", "https://", "host"])
+def test_the_url_of_an_upstream_names_a_host(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="https://host"):
+        Transport(url)
+
+
+def test_what_would_break_a_line_of_the_request_is_not_sent_and_leaves_nothing_behind(
+    upstream: Upstream, transport: Transport
+) -> None:
+    for body, headers in (({"a": "\ud800"}, {}), ({"a": 1}, {"X-Secret": f"{SECRET}\n"}), ({"a": 1}, {"X": "\u20ac"})):
+        with pytest.raises(OurFault, match="cannot be sent") as caught:
+            transport.request("POST", "/x", body=body, headers=headers)
+        assert (caught.value.sent, SECRET in str(caught.value)) == (False, False)
+    assert transport.request("POST", "/a b\r\nX: y/\u00e9?#", query="c=d").ok
+    assert [call.path for call in upstream.calls] == ["/v1/a%20b%0D%0AX:%20y/%C3%A9?%23?c=d"]
+
+
 def test_an_answer_that_is_too_large_is_our_fault(upstream: Upstream, transport: Transport) -> None:
     upstream.script = lambda _: Reply(body=b" " * 1001)
     with pytest.raises(OurFault, match="more than 1000 bytes"):
@@ -196,7 +264,7 @@ def test_each_thread_has_a_client_of_its_own_and_ended_threads_leave_none(
         thread.start()
         thread.join()
     ask(transport)
-    assert len(transport._clients) == 1  # noqa: SLF001 - nothing outside shows that sockets are not hoarded
+    assert len(transport._lines) == 1  # noqa: SLF001 - nothing outside shows that sockets are not hoarded
     assert len(upstream.calls) == 4
 
 

@@ -1,7 +1,7 @@
 """A house with one 2N location for tests: the twin's devices in an inventory, a vault, and a runner that rotates."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
@@ -206,6 +206,36 @@ def twin_house(
             yield house
         finally:
             house.close()
+
+
+Opens = Callable[..., TwinHouse]
+
+_FACTORY: Final = frozenset({"firmware", "algorithm", "auth", "keys", "https"})
+
+
+@contextmanager
+def houses(ledger: Ledger, clock: Callable[[], datetime]) -> Iterator[Opens]:
+    """Give what opens houses of so many devices, and close them at the end; their first keys are held unless told."""
+    with ExitStack() as stack:
+
+        def opened(devices: int = 3, *, held: bool = True, **options: Any) -> TwinHouse:
+            factory = {name: options.pop(name) for name in _FACTORY & options.keys()}
+            house = stack.enter_context(twin_house(ledger, clock, devices, factory=factory, **options))
+            if held:
+                house.hold_first_keys()
+            return house
+
+        yield opened
+
+
+@contextmanager
+def turned(house: TwinHouse, number: int, **dials: Any) -> Iterator[str]:
+    """Turn dials of one device for a while; give its serial number."""
+    serial = house.park.serials[number]
+    before = house.park.park.devices[serial].dials.model_dump(mode="json")
+    house.park.turn(serial, **dials)
+    yield serial
+    house.park.turn(serial, **{name: before[name] for name in dials})
 
 
 class Killed(BaseException):

@@ -6,14 +6,14 @@ phones walk about; a worker that dies does nothing any more, and what it has not
 
 import base64
 import secrets
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final, TypeVar
 
-from schemas.errors import TryAgain
+from schemas.errors import TryAgain, UpstreamError
 from schemas.fleet import LOCATION, TwonDevice
 from schemas.jobs import Again, Awaiting, Job, Outcome
 from schemas.mobile_keys import HeldKey, Origin
@@ -22,7 +22,7 @@ from schemas.twon import KeyType
 from services.clients.twon import PrivateKey, keys
 from services.operations import Tools
 from services.operations.rotate_mobile_key import RotateMobileKey
-from services.operations.twon_access import Phones, SeenKey, SeenList
+from services.operations.twon_access import Log, SeenKey, SeenList
 from services.sandbox.twon.device import Device, Model
 from services.sandbox.twon.factory import counted, first_keys
 from services.sandbox.twon.keys import AccessKey, new_key
@@ -68,14 +68,19 @@ class Book:
 
     def reveal(self, held: Sequence[HeldKey]) -> Mapping[str, PrivateKey]:
         """As of `MobileKeyStore`."""
-        return {row.public: self.privates[row.public] for row in held}
+        return {row.public: self.privates[row.public] for row in held if row.public in self.privates}
 
-    def settle(self, *, primary: HeldKey, dropped: Sequence[HeldKey], now: datetime) -> None:
+    def adopt(self, location: str, publics: Collection[str]) -> None:
+        """As of `MobileKeyStore`: there is one location."""
+        assert not {row.public for row in self.of_location(location)} & {*publics} & self.privates.keys()
+
+    def settle(self, *, primary: HeldKey | None, dropped: Sequence[HeldKey], now: datetime) -> None:
         """As of `MobileKeyStore`."""
         gone = {row.id for row in dropped}
         self.rows = [replace(row, dropped_at=now) if row.id in gone else row for row in self.rows]
+        known = None if primary is None else primary.id
         self.rows = [
-            replace(row, primary_since=row.primary_since or now) if row.id == primary.id else row for row in self.rows
+            replace(row, primary_since=row.primary_since or now) if row.id == known else row for row in self.rows
         ]
 
     def standing(self) -> list[str]:
@@ -109,6 +114,7 @@ class World:
 
     Attributes:
         silent: serial numbers of the devices that are off the network.
+        logs: what the logs of devices tell, by serial number, where that is not what they noted; or why they do not.
         steps: how many there were.
         dies_at: the number of the step at which the worker dies, before or after it is done.
     """
@@ -141,6 +147,7 @@ class World:
         self.lawful = len(self.crowd.lockouts)
         self.book = Book()
         self.silent: set[str] = set()
+        self.logs: dict[str, Log | UpstreamError] = {}
         self.steps = 0
         self.dies_at: tuple[int, str] | None = None
         self.dead = False
@@ -199,12 +206,15 @@ class World:
 
     def attempt(self, job_id: int) -> Outcome | None:
         """Let a worker try a job once; None when it dies of it."""
-        job = self.jobs[job_id] = replace(self.jobs[job_id], claimed_at=self.now)
+        before = self.jobs[job_id]
+        job = self.jobs[job_id] = replace(before, claimed_at=self.now, fence=before.fence + 1)
         try:
             outcome = RotateMobileKey().perform([job], self._tools())[job_id]
         except Killed:
             self.dead, self.dies_at = False, None
             return None
+        if self.jobs[job_id].fence != job.fence:
+            return outcome
         if isinstance(outcome, Awaiting | Again) and outcome.progress is not None:
             self.jobs[job_id] = replace(self.jobs[job_id], progress=outcome.progress)
         self.outcomes[job_id] = outcome
@@ -220,9 +230,10 @@ class World:
         )
 
     def _noted(self, progress: Sequence[tuple[Job, Mapping[str, Any]]]) -> set[int]:
-        for job, known in progress:
+        ours = [(job, known) for job, known in progress if self.jobs[job.id].fence == job.fence]
+        for job, known in ours:
             self.jobs[job.id] = replace(self.jobs[job.id], progress=known)
-        return {job.id for job, _ in progress}
+        return {job.id for job, _ in ours}
 
     def shuffled(self, devices: Sequence[TwonDevice]) -> list[TwonDevice]:
         """The devices as they happen to be ready."""
@@ -284,7 +295,11 @@ class StepwiseBook:
         """As of `MobileKeyStore`."""
         return self._world.book.reveal(held)
 
-    def settle(self, *, primary: HeldKey, dropped: Sequence[HeldKey], now: datetime) -> None:
+    def adopt(self, location: str, publics: Collection[str]) -> None:
+        """As of `MobileKeyStore`."""
+        self._world.book.adopt(location, publics)
+
+    def settle(self, *, primary: HeldKey | None, dropped: Sequence[HeldKey], now: datetime) -> None:
         """As of `MobileKeyStore`."""
         self._world.step(lambda: self._world.book.settle(primary=primary, dropped=dropped, now=now))
 
@@ -294,7 +309,7 @@ class DirectSession:
 
     def __init__(self, world: World, device: Device) -> None:
         self._world = world
-        self._device = device
+        self.device = device
 
     def identify(self) -> SeenList:
         """As of `TwonSession`."""
@@ -308,19 +323,19 @@ class DirectSession:
         """As of `TwonSession`."""
         document: dict[str, Any] = {} if location is None else {"location": location}
         document["keys"] = [{"type": key.type.value, "key": key.text.get_secret_value()} for key in wanted]
-        self._world.step(lambda: self._answered(lambda: self._device.configure(document)))
+        self._world.step(lambda: self._answered(lambda: self.device.configure(document)))
 
-    def phones(self) -> Phones:
+    def phones(self) -> Log:
         """As of `TwonSession`."""
         return self._world.step(lambda: self._answered(self._phones))
 
     def _answered(self, act: Callable[[], R]) -> R:
-        if self._device.serial in self._world.silent:
+        if self.device.serial in self._world.silent:
             raise TryAgain("no answer", call="/api", sent=False)
         return act()
 
     def _seen(self) -> SeenList:
-        device = self._device
+        device = self.device
         known = [key for key in device.slots if key is not None]
         seen = [
             SeenKey(public=key.public, kind=KeyType(key.type), private=None if device.public_halves else private(key))
@@ -328,11 +343,17 @@ class DirectSession:
         ]
         return SeenList(location=device.location, keys=tuple(seen))
 
-    def _phones(self) -> Phones:
+    def _phones(self) -> Log:
+        told = self._world.logs.get(self.device.serial)
+        if isinstance(told, UpstreamError):
+            raise told
+        if told is not None:
+            return told
         found: dict[str, list[datetime]] = {}
-        for event in entered(self._device):
+        for event in entered(self.device):
             found.setdefault(event["params"]["authid"], []).append(datetime.fromtimestamp(event["utcTime"], UTC))
-        return found
+        oldest = min((event["utcTime"] for event in self.device.log.history), default=None)
+        return Log(phones=found, begins=None if oldest is None else datetime.fromtimestamp(oldest, UTC))
 
 
 def entered(device: Device) -> list[dict[str, Any]]:

@@ -74,3 +74,48 @@ def test_what_has_not_begun_because_of_others_is_waited_for_also_in_a_hurry() ->
     others.join(60)
     assert results == [1]
     spread.close()
+
+
+def test_in_a_hurry_what_has_just_begun_is_not_taken_for_slow() -> None:
+    """One thing never ends; one that has to wait for a thread has as long as the others had."""
+    spread, over, begun, go_on = Spread(2), threading.Event(), threading.Event(), threading.Event()
+
+    def work(number: int) -> int:
+        if number == 0:
+            over.wait(60)
+        if number == 5:
+            begun.set()
+            go_on.wait(60)
+        return number
+
+    results = spread.each(work, range(6), hurry=True)
+    found = [next(results) for _ in range(4)]
+    begun.wait(60)
+    go_on.set()
+    assert sorted([*found, *results]) == list(range(1, 6))
+    over.set()
+    spread.close()
+
+
+def test_the_end_reaches_everybody_who_waits() -> None:
+    """Two callers share the threads, so that some of what they want is not begun when the end comes."""
+    spread, go_on, begun = Spread(2), threading.Event(), threading.Semaphore(0)
+    found: list[list[int]] = []
+
+    def work(number: int) -> int:
+        begun.release()
+        go_on.wait(60)
+        return number
+
+    callers = [threading.Thread(target=lambda: found.append(list(spread.each(work, range(6))))) for _ in range(2)]
+    for caller in callers:
+        caller.start()
+    begun.acquire(timeout=60)
+    begun.acquire(timeout=60)
+    spread.close()
+    go_on.set()
+    for caller in callers:
+        caller.join(60)
+    assert not any(caller.is_alive() for caller in callers)
+    assert sum(map(len, found)) == 2
+    assert list(spread.each(work, [1])) == []

@@ -3,7 +3,7 @@
 Command functions are asked with GET: firmware 2.50 refuses a POST without a body.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlencode
 
@@ -71,7 +71,13 @@ class TwonClient:
         """Read location and mobile keys (``/api/mobilekey/config``)."""
         return self._get(_CONFIG, MobileKeyConfig.read)
 
-    def put_mobilekey_config(self, location: str | None = None, keys: Sequence[MobileKey] | None = None) -> None:
+    def put_mobilekey_config(
+        self,
+        location: str | None = None,
+        keys: Sequence[MobileKey] | None = None,
+        *,
+        standing: Collection[bytes] = (),
+    ) -> None:
         """Write the location, the whole list of mobile keys, or both (``/api/mobilekey/config``).
 
         The device deletes every key that is not in the list. A success says nothing of a key that it did not like:
@@ -80,11 +86,13 @@ class TwonClient:
         Args:
             location: None leaves it as it is.
             keys: the primary first, each with its private half; None leaves them as they are.
+            standing: public halves of keys that the device shows already. A published key among them may stay, as
+                phones may have it.
 
         Raises:
-            OurFault: this is nothing that a device could take, or one of the manual's published keys.
+            OurFault: this is nothing that a device could take, or one of the manual's published keys anew.
         """
-        if faults := [*_location_faults(location), *_key_faults(keys), *_empty_fault(location, keys)]:
+        if faults := [*_location_faults(location), *_key_faults(keys, standing), *_empty_fault(location, keys)]:
             text = f"{_CONFIG} would be wrong: {'; '.join(faults)}"
             raise OurFault(text, call=_CONFIG, sent=False)
         body: dict[str, Any] = {} if location is None else {"location": location}
@@ -149,7 +157,7 @@ def _location_faults(location: str | None) -> list[str]:
     return [f"location: expected 1 to {LONGEST_LOCATION} printable characters, not {len(location)}"]
 
 
-def _key_faults(keys: Sequence[MobileKey] | None) -> list[str]:
+def _key_faults(keys: Sequence[MobileKey] | None, standing: Collection[bytes]) -> list[str]:
     if keys is None:
         return []
     if not 1 <= len(keys) <= MOST_KEYS:
@@ -164,7 +172,7 @@ def _key_faults(keys: Sequence[MobileKey] | None) -> list[str]:
         except InputError as error:
             faults.append(f"key {number}: {error}")
             continue
-        if mobile_keys.is_published(public):
+        if mobile_keys.is_published(public) and public not in standing:
             faults.append(f"key {number}: is a sample key of the manual, whose private half everybody can read")
         if public in seen:
             faults.append(f"key {number}: is there twice")

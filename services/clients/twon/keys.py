@@ -5,6 +5,8 @@ Source: 2N HTTP API manual 5.15.1: DER in Base64, 1024-bit RSA keys; its samples
 
 import base64
 import hashlib
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -40,9 +42,11 @@ _PUBLISHED: Final = frozenset(
 )
 """SHA-256 of the public halves of the manual's sample keys, whose private halves everybody can read."""
 
-_MOST_CHECKED: Final = 4096
-_checked: Final[dict[bytes, bytes]] = {}
-"""SHA-256 of good keys, to their public halves: a check costs 6 ms, and the keys of a location go to many devices."""
+_MOST_READ: Final = 4096
+_read: Final[dict[bytes, bytes]] = {}
+"""SHA-256 of good keys, to their public halves: a check costs 6 ms, and all devices of a location tell the same."""
+
+_reading: Final = threading.Lock()
 
 _Private = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 _Public = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -55,11 +59,13 @@ class PrivateKey:
     Attributes:
         text: the private key as a device takes it: Base64 of DER.
         public: the public half, a SubjectPublicKeyInfo in DER (RFC 5280, 4.1.2.7).
+        ctime: Unix time of its making, where it is known; a device shows it and does nothing with it.
     """
 
     type: KeyType
     text: Secret
     public: bytes = field(repr=False)
+    ctime: int | None = field(default=None, compare=False)
 
     @property
     def public_text(self) -> str:
@@ -87,13 +93,7 @@ def parse(text: SecretStr, kind: KeyType = KeyType.RSA) -> PrivateKey:
         InputError: it is none that a device would take; a device drops such a key without a word.
     """
     shown = text.get_secret_value()
-    name = hashlib.sha256(f"{kind} {shown}".encode(errors="surrogatepass")).digest()
-    public = _checked.get(name)
-    if public is None:
-        public = _check(shown, kind)
-        if len(_checked) >= _MOST_CHECKED:
-            _checked.clear()
-        _checked[name] = public
+    public = _once(f"{kind} {shown}", lambda: _check(shown, kind))
     return PrivateKey(type=kind, text=Secret(shown), public=public)
 
 
@@ -110,7 +110,32 @@ def public_half(key: MobileKey) -> bytes:
         return parse(key.key, key.type).public
     if key.public_key is None:
         raise InputError(["mobile key: expected key or publicKey"])
-    der = _decoded(key.public_key)
+    told = key.public_key
+    return _once(f"public {told}", lambda: _public_half(told))
+
+
+def is_published(public: bytes) -> bool:
+    """Whether this public half belongs to one of the manual's sample keys."""
+    return hashlib.sha256(public).hexdigest() in _PUBLISHED
+
+
+def _once(name: str, read: Callable[[], bytes]) -> bytes:
+    """Read a key that was not read before; threads that meet it at the same time wait for the first of them."""
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).digest()
+    public = _read.get(digest)
+    if public is None:
+        with _reading:
+            public = _read.get(digest)
+            if public is None:
+                public = read()
+                if len(_read) >= _MOST_READ:
+                    _read.clear()
+                _read[digest] = public
+    return public
+
+
+def _public_half(told: str) -> bytes:
+    der = _decoded(told)
     try:
         public = load_der_public_key(der)
     except (ValueError, UnsupportedAlgorithm):
@@ -118,11 +143,6 @@ def public_half(key: MobileKey) -> bytes:
     if not isinstance(public, _Public):
         raise InputError([f"mobile key: expected an RSA or an elliptic curve key, not a {type(public).__name__}"])
     return _spki(public)
-
-
-def is_published(public: bytes) -> bool:
-    """Whether this public half belongs to one of the manual's sample keys."""
-    return hashlib.sha256(public).hexdigest() in _PUBLISHED
 
 
 def _check(text: str, kind: KeyType) -> bytes:

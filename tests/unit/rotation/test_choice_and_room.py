@@ -7,9 +7,10 @@ import pytest
 from schemas.mobile_keys import HeldKey, Origin
 from schemas.twon import KeyType
 from services.operations.rotate_choice import chosen, for_one_device
-from services.operations.rotate_progress import LONGEST_PAUSE, SHORTEST_PAUSE, Phase, Place, Progress
-from services.operations.rotate_room import Room, Rule, make_room
-from services.operations.rotate_words import named
+from services.operations.rotate_lists import named
+from services.operations.rotate_progress import LONGEST_PAUSE, SHORTEST_PAUSE, Place, Progress
+from services.operations.rotate_room import Heard, Room, Rule, make_room
+from services.operations.twon_access import Log
 
 NOW = datetime(2026, 5, 10, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -78,12 +79,14 @@ def room(
     phones: Mapping[str, Sequence[datetime]] | None = None,
     seen: str = "PSTO",
     heads: str = "P",
+    heard_of: Heard | None = None,
     **more: Any,
 ) -> Room:
     """Make room for a key among four; what is wished is that of a rule, or ids that go already."""
     leaves = set(more.pop("leaves", ""))
     wished = {"drop_oldest": False, "published": (), **more}
-    rule = Rule(drop_after=days * DAY, phones=lambda: phones or {}, now=NOW, **wished)
+    heard = heard_of or Heard(logs={"door": Log(phones=phones or {}, begins=NOW - 400 * DAY)})
+    rule = Rule(drop_after=days * DAY, hear=lambda: heard, now=NOW, **wished)
     return make_room(None, keys, seen=set(seen), heads=set(heads), leaves=leaves, rule=rule)
 
 
@@ -114,6 +117,26 @@ def test_a_devices_clock_may_be_wrong(after: timedelta, goes: bool) -> None:  # 
     assert bool(room(phones={"alice": [NOW - 299 * DAY + after]}).leaves) is goes
 
 
+@pytest.mark.parametrize(
+    ("heard", "why"),
+    [
+        (Heard(mute={"door": "no privilege"}), "door did not tell which phones they let in (no privilege)"),
+        (Heard(silent={"door": "no answer"}), "door did not tell which phones they let in (no answer)"),
+        (Heard(logs={"door": Log(phones={}, begins=NOW - 3 * DAY)}), "the logs of door begin on 07 May 2026"),
+        (Heard(logs={"door": Log(phones={}, begins=None)}), "the logs of door are empty"),
+    ],
+)
+def test_what_a_log_does_not_tell_proves_nothing(heard: Heard, why: str) -> None:
+    found = room(heard_of=heard)
+    assert not found.leaves
+    assert why in found.lacking[0]
+    assert room(heard_of=heard, drop_oldest=True).leaves == frozenset("O"), "a person's word needs no log"
+
+
+def test_a_time_to_come_is_no_proof_that_a_phone_came_by() -> None:
+    assert not room(phones={"alice": [NOW - 310 * DAY, NOW + 10 * DAY]}).leaves
+
+
 def test_a_key_that_was_never_followed_stays() -> None:
     keys = [key(name, age=100 + place, made=False) for place, name in enumerate("ABCD")]
     found = room(keys, seen="ABCD", heads="A")
@@ -142,19 +165,28 @@ def test_a_published_key_goes_first_and_also_without_need() -> None:
 def test_progress_is_read_as_it_was_written() -> None:
     progress = Progress(
         key="k",
-        phase=Phase.LEAD,
         devices={"a": Place.PRIMARY},
         leaves={"x"},
-        seen={"y"},
-        heads={"z"},
+        lists={"a": ("y", "z"), "b": ("y", "z"), "c": ()},
         silent={"b": NOW},
     )
     assert Progress.read(progress.write()) == progress
     assert Progress.read({}) == Progress()
 
 
+def test_what_a_device_had_is_forgotten_when_it_is_seen_with_something_else() -> None:
+    progress = Progress(lists={"a": ("y", "", "z"), "b": ("", "y")})
+    assert (progress.seen, progress.heads) == ({"y", "z"}, {"y"})
+    progress.lists["a"] = ("z",)
+    assert (progress.seen, progress.heads) == ({"y", "z"}, {"z"})
+
+
+def test_a_place_without_a_list_is_not_believed() -> None:
+    assert Progress.read({"key": "k", "phase": "lead", "devices": {"a": "primary"}, "seen": ["y"]}) == Progress(key="k")
+
+
 def test_another_key_begins_anew() -> None:
-    progress = Progress(key="k", phase=Phase.LEAD, devices={"a": Place.PRIMARY}, leaves={"x"})
+    progress = Progress(key="k", devices={"a": Place.PRIMARY}, leaves={"x"})
     progress.turn_to("k")
     assert progress.devices
     progress.turn_to("other")

@@ -3,7 +3,10 @@
 import base64
 import contextlib
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -90,6 +93,22 @@ def test_the_manuals_three_sample_keys_are_valid_and_known_as_published() -> Non
 )
 def test_what_is_no_base64_or_no_key_is_refused(text: str) -> None:
     assert fault(text).startswith("mobile key: expected")
+
+
+def test_many_threads_that_meet_a_key_have_it_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a check costs would else be paid by each of a hundred threads that begin with the same list."""
+    made, read = keys.generate(), Mock(side_effect=load_der_private_key)
+    monkeypatch.setattr("services.clients.twon.keys.load_der_private_key", read)
+    together = threading.Barrier(8)
+
+    def meet() -> bytes:
+        together.wait(30)
+        return keys.public_half(MobileKey(key=made.text))
+
+    with ThreadPoolExecutor(8) as pool:
+        publics = {met.result() for met in [pool.submit(meet) for _ in range(8)]}
+    assert publics == {made.public}
+    assert read.call_count == 1
 
 
 def test_pkcs8_is_refused_by_name() -> None:
