@@ -1,9 +1,10 @@
 """The one place that sends HTTP requests, and the one place where their errors become ours.
 
-One SSL context per process and trust anchor, and one connection per thread: a fresh SSL context costs 30 ms.
+One SSL context per process and trust anchor, and one wire per thread: a fresh SSL context costs 30 ms. What carries the
+requests is httpx for a cloud service (`cloud`), and a leaner wire for devices, of which there are thousands (`line`).
 
 Error texts hold method, path, status and the upstream's own message, never a header or a body of ours. The errors of
-the standard library are not chained to ours, because some of them quote header values.
+the wires are not chained to ours, because some of them quote header values.
 """
 
 import functools
@@ -12,47 +13,26 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import httpx
 
 from schemas.errors import ConfigurationError, OurFault, TryAgain, UpstreamError
 from services.clients.answers import Answer, read_retry_after
-from services.clients.line import Line, Unsendable
+from services.clients.cloud import CloudWire
 from services.clients.watch import WATCH
+from services.clients.wire import Bounds, Broken, Message, Received, Wire
+
+__all__ = ["Bounds", "Transport", "ssl_context"]
 
 _PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 _AS_IT_IS: Final = "/?%:@!$&'()*+,;=-._~[]"
 """What stands in path and query as it is, beside letters and digits."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Bounds:
-    """How long and how much we are willing to wait for and to read; times in seconds.
-
-    Attributes:
-        connect: until the connection stands, TLS included.
-        read: between two pieces of the answer.
-        write: between two pieces of the request.
-        pool: until another caller of the same device is done, where only one is let in.
-        whole: for the whole call, however steadily the answer drips.
-        retry_after: the longest pause that an upstream may ask of us.
-        answer_bytes: the largest answer.
-    """
-
-    connect: float = 5.0
-    read: float = 30.0
-    write: float = 10.0
-    pool: float = 5.0
-    whole: float = 120.0
-    retry_after: float = 3600.0
-    answer_bytes: int = 10 * 1024 * 1024
 
 
 _making: Final = threading.Lock()
@@ -87,6 +67,7 @@ class Transport:
         base_url: scheme, host and the path that stands before every call.
         ca_file: trust only the CAs in this PEM file.
         verify: decides whom to trust instead, such as one pinned certificate.
+        wire: what carries the requests.
         clock: the time now, for Retry-After in its date form.
 
     Raises:
@@ -102,6 +83,7 @@ class Transport:
         bounds: Bounds | None = None,
         user_agent: str = "keyturn",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        wire: Callable[[SplitResult, ssl.SSLContext | None], Wire] = CloudWire,
     ) -> None:
         base = urlsplit(base_url)
         if base.scheme not in {"http", "https"} or not base.hostname:
@@ -111,10 +93,10 @@ class Transport:
         self._prefix = base.path.rstrip("/")
         self._headers = {"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": "identity"}
         context = (verify or ssl_context(ca_file)) if base.scheme == "https" else None
-        self._build = functools.partial(Line, base, context)
+        self._build = functools.partial(wire, base, context)
         self._mine = threading.local()
         self._lock = threading.Lock()
-        self._lines: list[tuple[threading.Thread, Line]] = []
+        self._lines: list[tuple[threading.Thread, Wire]] = []
         self._closed = False
 
     def request(
@@ -145,25 +127,32 @@ class Transport:
         """
         deadline = time.monotonic() + self._bounds.whole + patience
         sent = {**self._headers, **(headers or {})}
-        target = quote(f"{self._prefix}{path}?{query}" if query else f"{self._prefix}{path}", safe=_AS_IT_IS)
         line = self._line()
         try:
             with WATCH.until(deadline, line.hang_up):
                 written = None if body is None else _written(body, sent)
-                line.ask(method, target, sent, written, connect=self._bounds.connect, write=self._bounds.write)
-                response, content = line.hear(self._bounds.answer_bytes + 1, read=self._bounds.read + patience)
-        except (OSError, HTTPException, Unsendable) as error:
-            line.close()
-            late = line.sent and time.monotonic() >= deadline
-            fault = self._unfinished(path) if late else _fault(error, method, path, sent=line.sent)
-        except BaseException:
-            line.close()
-            raise
+                message = Message(method, self._target(path, query), sent, written)
+                received = line.exchange(message, self._bounds, patience)
+        except Broken as broken:
+            late = broken.sent and time.monotonic() >= deadline
+            fault = self._unfinished(path) if late else _fault(broken, method, path)
         else:
             authorization = sent.get("Authorization", "")
             secrets = (*conceal, authorization, authorization.rpartition(" ")[2])
-            return self._told(response, content, deadline, call=(method, path), secrets=secrets)
-        raise fault  # outside the except block: nothing of the standard library stays attached
+            return self._told(received, deadline, call=(method, path), secrets=secrets)
+        raise fault  # outside the except block: nothing of the wire stays attached
+
+    def server_time(self, path: str = "/") -> datetime | None:
+        """Ask what time it is there (the header ``Date``); None where nobody says."""
+        try:
+            message = Message("HEAD", self._target(path), self._headers, None)
+            date = self._line().exchange(message, self._bounds, 0.0).date
+            return None if date is None else parsedate_to_datetime(date)
+        except (Broken, ValueError):
+            return None
+
+    def _target(self, path: str, query: str = "") -> str:
+        return quote(f"{self._prefix}{path}?{query}" if query else f"{self._prefix}{path}", safe=_AS_IT_IS)
 
     def close(self) -> None:
         """Close the connections of every thread; afterwards nothing can be sent."""
@@ -173,13 +162,13 @@ class Transport:
         for _, line in lines:
             line.close()
 
-    def _line(self) -> Line:
-        line: Line | None = getattr(self._mine, "line", None)
+    def _line(self) -> Wire:
+        line: Wire | None = getattr(self._mine, "line", None)
         if line is None or self._closed:
             line = self._mine.line = self._another()
         return line
 
-    def _another(self) -> Line:
+    def _another(self) -> Wire:
         with self._lock:
             if self._closed:
                 raise RuntimeError("the transport is closed")
@@ -191,32 +180,24 @@ class Transport:
             self._lines.append((threading.current_thread(), line))
             return line
 
-    def _told(
-        self,
-        response: HTTPResponse,
-        content: bytes,
-        deadline: float,
-        *,
-        call: tuple[str, str],
-        secrets: tuple[str, ...],
-    ) -> Answer:
+    def _told(self, received: Received, deadline: float, *, call: tuple[str, str], secrets: tuple[str, ...]) -> Answer:
         method, path = call
-        if len(content) > self._bounds.answer_bytes:
+        if len(received.content) > self._bounds.answer_bytes:
             text = f"{path} answered more than {self._bounds.answer_bytes} bytes"
-            raise OurFault(text, call=path, status=response.status)
+            raise OurFault(text, call=path, status=received.status)
         if time.monotonic() > deadline:  # where the end of a connection ends a body, it may be us who ended it
             raise self._unfinished(path)
         answer = Answer.read(
             method=method,
             path=path,
-            status=response.status,
-            body=content,
+            status=received.status,
+            body=received.content,
             conceal=secrets,
-            content_type=response.headers.get("Content-Type", ""),
-            challenges=tuple(response.headers.get_all("WWW-Authenticate", ())),
+            content_type=received.content_type,
+            challenges=received.challenges,
         )
         if answer.status in _PASSING or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise self._passing(answer, response.headers.get("Retry-After"))
+            raise self._passing(answer, received.retry_after)
         return answer
 
     def _unfinished(self, path: str) -> TryAgain:
@@ -234,17 +215,16 @@ def _written(body: Mapping[str, Any], headers: dict[str, str]) -> bytes:
     try:
         return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except ValueError:
-        raise Unsendable from None
+        raise Broken("ValueError", unsendable=True) from None
 
 
-def _fault(error: Exception, method: str, path: str, *, sent: bool) -> UpstreamError:
-    """Name what went wrong on the way; the error's own text stays out, since it may quote a header."""
-    kind = type(error).__name__
-    if isinstance(error, ssl.SSLCertVerificationError):
-        text = f"{method} {path}: the server's certificate is not trusted ({error.verify_message})"
+def _fault(broken: Broken, method: str, path: str) -> UpstreamError:
+    """Name what went wrong on the way."""
+    if broken.untrusted:
+        text = f"{method} {path}: the server's certificate is not trusted ({broken.untrusted})"
         return OurFault(text, call=path, sent=False)
-    if isinstance(error, Unsendable):
+    if broken.unsendable:
         return OurFault(f"{method} {path} cannot be sent", call=path, sent=False)
-    if not sent:
-        return TryAgain(f"{method} {path}: no connection ({kind})", call=path, sent=False)
-    return TryAgain(f"{method} {path}: no whole answer ({kind})", call=path)
+    if not broken.sent:
+        return TryAgain(f"{method} {path}: no connection ({broken.kind})", call=path, sent=False)
+    return TryAgain(f"{method} {path}: no whole answer ({broken.kind})", call=path)

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from schemas.errors import OurFault, TryAgain
 from services.clients.answers import Answer
+from services.clients.line import Line
 from services.clients.transport import Bounds, Transport
 from services.clients.twon.address import TwonAddress
 from services.clients.twon.digest import DIGESTS, Responder, read_challenge, schemes
@@ -52,7 +53,9 @@ class Session:
         self._address, self._bounds = address, bounds
         self._prefix = urlsplit(address.url).path.rstrip("/")
         pin = None if address.fingerprint is None else pinned_context(address.fingerprint)
-        self._transport = Transport(address.url.rstrip("/"), ca_file=address.ca_file, verify=pin, bounds=bounds)
+        self._transport = Transport(
+            address.url.rstrip("/"), ca_file=address.ca_file, verify=pin, bounds=bounds, wire=Line
+        )
         self._password = address.password or SecretStr("")
         self._responder: Responder | None = None
         with _turns_lock:
