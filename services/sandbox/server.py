@@ -101,6 +101,23 @@ def _await_start(thread: threading.Thread, ready: threading.Event) -> None:
             raise RuntimeError("the twin did not start")
 
 
+def bound(host: str, port: int) -> socket.socket:
+    """Bind, but do not listen yet.
+
+    Raises:
+        OSError: the port cannot be had.
+    """
+    line = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        line.bind((host, port))
+        line.setblocking(False)
+    except BaseException:
+        line.close()
+        raise
+    return line
+
+
 def _listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=1024)

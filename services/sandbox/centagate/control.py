@@ -3,14 +3,11 @@
 The real server has nothing like it.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Annotated, Final, TypeVar
+from typing import Annotated
 
-import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from schemas.errors import InputError
@@ -19,18 +16,12 @@ from services.sandbox.centagate.directory import Token, TokenStatus, TokenType, 
 from services.sandbox.centagate.endpoints import PATHS
 from services.sandbox.centagate.twin import Twin
 from services.sandbox.centagate.upsets import ANY_PATH, Order
-from services.sandbox.turning import faults_of
-
-CONTROL_PATH: Final = "/_twin"
+from services.sandbox.controls import Wish, read_json, read_wish, routes_of
 
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 
 
-class _Wish(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class NewUser(_Wish):
+class NewUser(Wish):
     """Body of ``POST /_twin/users``."""
 
     username: Name
@@ -40,7 +31,7 @@ class NewUser(_Wish):
     cr_otp_allowed: bool = True
 
 
-class NewHardware(_Wish):
+class NewHardware(Wish):
     """Body of ``POST /_twin/hardware``: a hardware token as the import leaves it, or in another status."""
 
     serial: Name
@@ -48,13 +39,9 @@ class NewHardware(_Wish):
     challenge_response: bool = False
 
 
-Wish = TypeVar("Wish", bound=BaseModel)
-Deed = Callable[[Twin, bytes], object]
-
-
 def control_routes(twin: Twin) -> list[Route]:
     """The routes of the twin's own face."""
-    table: Sequence[tuple[str, str, Deed]] = (
+    table = (
         ("GET", "/dials", _show_dials),
         ("PATCH", "/dials", _turn_dials),
         ("POST", "/next", _order),
@@ -66,59 +53,38 @@ def control_routes(twin: Twin) -> list[Route]:
         ("POST", "/hardware", _make_hardware),
         ("POST", "/sessions/end", _end_sessions),
     )
-    return [Route(CONTROL_PATH + path, _answering(twin, deed), methods=[method]) for method, path, deed in table]
+    return routes_of(twin, table)
 
 
-def _answering(twin: Twin, deed: Deed) -> Callable[[Request], object]:
-    async def call(request: Request) -> Response:
-        try:
-            status, document = 200, deed(twin, await request.body())
-        except InputError as error:
-            status, document = 400, {"faults": error.faults}
-        return Response(orjson.dumps(document), status, media_type="application/json")
-
-    return call
-
-
-def _read(kind: type[Wish], body: bytes) -> Wish:
-    try:
-        return kind.model_validate_json(body or b"{}")
-    except ValidationError as error:
-        raise InputError(faults_of(error)) from None
-
-
-def _show_dials(twin: Twin, _body: bytes) -> object:
+async def _show_dials(twin: Twin, _request: Request) -> object:
     return twin.dials.model_dump(mode="json")
 
 
-def _turn_dials(twin: Twin, body: bytes) -> object:
-    try:
-        changes = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InputError([f"the body is not JSON: {error}"]) from None
+async def _turn_dials(twin: Twin, request: Request) -> object:
+    changes = await read_json(request)
     twin.turn(changes)
     return twin.dials.model_dump(mode="json")
 
 
-def _order(twin: Twin, body: bytes) -> object:
-    order = _read(Order, body)
+async def _order(twin: Twin, request: Request) -> object:
+    order = await read_wish(Order, request)
     if order.path not in PATHS | {ANY_PATH}:
         raise InputError([f"path: {order.path!r} is not one of * {' '.join(sorted(PATHS))}"])
     twin.upsets.order(order)
     return {"waiting": twin.upsets.waiting()}
 
 
-def _show_stats(twin: Twin, _body: bytes) -> object:
+async def _show_stats(twin: Twin, _request: Request) -> object:
     sessions = twin.sessions.count(life=twin.dials.session_seconds)
     return twin.tally.shown() | {"sessions": sessions, "waiting": twin.upsets.waiting()}
 
 
-def _reset_stats(twin: Twin, _body: bytes) -> object:
+async def _reset_stats(twin: Twin, _request: Request) -> object:
     twin.tally.clear()
     return {}
 
 
-def _show_state(twin: Twin, _body: bytes) -> object:
+async def _show_state(twin: Twin, _request: Request) -> object:
     directory = twin.directory
     tokens = (*directory.phones.values(), *directory.hardware.values())
     return {
@@ -127,13 +93,13 @@ def _show_state(twin: Twin, _body: bytes) -> object:
     }
 
 
-def _reset(twin: Twin, _body: bytes) -> object:
+async def _reset(twin: Twin, _request: Request) -> object:
     twin.reset()
     return {}
 
 
-def _make_user(twin: Twin, body: bytes) -> object:
-    wish = _read(NewUser, body)
+async def _make_user(twin: Twin, request: Request) -> object:
+    wish = await read_wish(NewUser, request)
     try:
         twin.directory.add(User(**wish.model_dump()))
     except Refusal as refusal:
@@ -141,8 +107,8 @@ def _make_user(twin: Twin, body: bytes) -> object:
     return {}
 
 
-def _make_hardware(twin: Twin, body: bytes) -> object:
-    wish = _read(NewHardware, body)
+async def _make_hardware(twin: Twin, request: Request) -> object:
+    wish = await read_wish(NewHardware, request)
     if wish.serial in twin.directory.hardware:
         raise InputError([f"serial: {wish.serial} is taken"])
     twin.directory.hardware[wish.serial] = Token(
@@ -151,5 +117,5 @@ def _make_hardware(twin: Twin, body: bytes) -> object:
     return {}
 
 
-def _end_sessions(twin: Twin, _body: bytes) -> object:
+async def _end_sessions(twin: Twin, _request: Request) -> object:
     return {"ended": twin.sessions.end_all()}

@@ -4,27 +4,21 @@ Every call takes ``?serial=…``. Without it a change concerns all Taps, and a l
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Sequence
 
-import orjson
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from schemas.errors import InputError
+from services.sandbox.controls import read_json, routes_of
 from services.sandbox.tap import state
 from services.sandbox.tap.fleet import Fleet
 from services.sandbox.tap.tap import Tap
 
-CONTROL_PATH: Final = "/_twin"
-
-Deed = Callable[[Fleet, Request], Awaitable[object]]
-
 
 def control_routes(fleet: Fleet) -> list[Route]:
     """The routes of the twin's own face."""
-    table: Sequence[tuple[str, str, Deed]] = (
+    table = (
         ("GET", "/taps", _list),
         ("GET", "/dials", _show_dials),
         ("PATCH", "/dials", _turn_dials),
@@ -34,18 +28,7 @@ def control_routes(fleet: Fleet) -> list[Route]:
         ("POST", "/reboot", _reboot),
         ("POST", "/reset", _reset),
     )
-    return [Route(CONTROL_PATH + path, _answering(fleet, deed), methods=[method]) for method, path, deed in table]
-
-
-def _answering(fleet: Fleet, deed: Deed) -> Callable[[Request], Awaitable[Response]]:
-    async def call(request: Request) -> Response:
-        try:
-            status, document = 200, await deed(fleet, request)
-        except InputError as error:
-            status, document = 400, {"faults": error.faults}
-        return Response(orjson.dumps(document), status, media_type="application/json")
-
-    return call
+    return routes_of(fleet, table)
 
 
 def _meant(fleet: Fleet, request: Request) -> Sequence[Tap]:
@@ -73,10 +56,7 @@ async def _show_dials(fleet: Fleet, request: Request) -> object:
 
 
 async def _turn_dials(fleet: Fleet, request: Request) -> object:
-    try:
-        changes = orjson.loads(await request.body())
-    except orjson.JSONDecodeError as error:
-        raise InputError([f"the body is not JSON: {error}"]) from None
+    changes = await read_json(request)
     taps = _meant(fleet, request)
     for tap in taps:
         tap.turn(changes)

@@ -1,13 +1,13 @@
 """A Tap's TCP port: one segment is one response, and a port that is closed stays its own (Tap protocol notes §5.1)."""
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable
 from contextlib import closing, suppress
 from typing import Final
 
 from services.clients.tap.enumerations import HostProtocol
 from services.clients.tap.errors import RemoteProtocolError
+from services.sandbox.server import bound
 from services.sandbox.tap.deeds_of_interface import INACTIVITY_PATH, Errand
 from services.sandbox.tap.device import Device, PowerCut
 from services.sandbox.tap.line import Dropped, Line, Reply
@@ -34,7 +34,7 @@ class TcpPort:
         self.device = device
         self.host = host
         self._run_errand = run_errand
-        self._holder = _bound(host, port)
+        self._holder = bound(host, port)
         self.port: int = self._holder.getsockname()[1]
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -47,7 +47,7 @@ class TcpPort:
     async def open(self) -> None:
         """Listen; harmless where it does already."""
         if self._server is None:
-            self._server = await asyncio.start_server(self._serve, sock=_bound(self.host, self.port), backlog=128)
+            self._server = await asyncio.start_server(self._serve, sock=bound(self.host, self.port), backlog=128)
 
     async def close(self) -> None:
         """Stop listening and hang up on everybody."""
@@ -106,20 +106,3 @@ async def _write(writer: asyncio.StreamWriter, reply: Reply) -> None:
             await asyncio.sleep(reply.gap or 0)
         writer.write(piece)
         await writer.drain()
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    """Bind, but do not listen yet.
-
-    Raises:
-        OSError: the port cannot be had.
-    """
-    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-        bound.setblocking(False)
-    except BaseException:
-        bound.close()
-        raise
-    return bound

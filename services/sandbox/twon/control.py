@@ -5,56 +5,43 @@ Calls about devices take ``?serial=…`` or ``?location=…``; without them they
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any, Final, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from schemas.errors import InputError
-from services.sandbox.turning import faults_of
+from services.sandbox.controls import Wish, read_json, read_wish, routes_of
 from services.sandbox.twon import tally
 from services.sandbox.twon.park import Park
 from services.sandbox.twon.phones import Visit
 from services.sandbox.twon.station import Station
 
-CONTROL_PATH: Final = "/_twin"
 
-Deed = Callable[[Park, Request], Awaitable[object]]
-
-
-class _Wish(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Pair(_Wish):
+class Pair(Wish):
     """Body of ``POST /_twin/phones``."""
 
     location: Annotated[str, Field(min_length=1, max_length=127)]
     count: Annotated[int, Field(ge=1, le=100_000)] = 1
 
 
-class Step(_Wish):
+class Step(Wish):
     """Body of ``POST /_twin/phones/step``."""
 
     visits: Annotated[int, Field(ge=1, le=1_000_000)] = 1
 
 
-class Walk(_Wish):
+class Walk(Wish):
     """Body of ``POST /_twin/phones/walk``: visits a second; 0 stops."""
 
     rate: Annotated[float, Field(ge=0, le=100_000)]
 
 
-Wish = TypeVar("Wish", bound=_Wish)
-
-
 def control_routes(park: Park) -> list[Route]:
     """The routes of the twin's own face."""
-    table: Sequence[tuple[str, str, Deed]] = (
+    table = (
         ("GET", "/devices", _list),
         ("GET", "/state", _show_state),
         ("GET", "/dials", _show_dials),
@@ -71,25 +58,7 @@ def control_routes(park: Park) -> list[Route]:
         ("POST", "/phones/walk", _walk),
         ("GET", "/phones/lockouts", _show_lockouts),
     )
-    return [Route(CONTROL_PATH + path, _answering(park, deed), methods=[method]) for method, path, deed in table]
-
-
-def _answering(park: Park, deed: Deed) -> Callable[[Request], Awaitable[Response]]:
-    async def call(request: Request) -> Response:
-        try:
-            status, document = 200, await deed(park, request)
-        except InputError as error:
-            status, document = 400, {"faults": error.faults}
-        return Response(orjson.dumps(document), status, media_type="application/json")
-
-    return call
-
-
-async def _read(kind: type[Wish], request: Request) -> Wish:
-    try:
-        return kind.model_validate_json(await request.body() or b"{}")
-    except ValidationError as error:
-        raise InputError(faults_of(error)) from None
+    return routes_of(park, table)
 
 
 def _meant(park: Park, request: Request) -> Sequence[Station]:
@@ -143,10 +112,7 @@ async def _show_dials(park: Park, request: Request) -> object:
 
 
 async def _turn_dials(park: Park, request: Request) -> object:
-    try:
-        changes = orjson.loads(await request.body())
-    except orjson.JSONDecodeError as error:
-        raise InputError([f"the body is not JSON: {error}"]) from None
+    changes = await read_json(request)
     stations = _meant(park, request)
     await asyncio.gather(*(station.turn(changes) for station in stations))
     return stations[0].device.dials.model_dump(mode="json")
@@ -184,12 +150,12 @@ async def _show_phones(park: Park, _request: Request) -> object:
 
 
 async def _pair(park: Park, request: Request) -> object:
-    wish = await _read(Pair, request)
+    wish = await read_wish(Pair, request)
     return {"phones": [phone.name for phone in park.crowd.pair(wish.location, wish.count)]}
 
 
 async def _step(park: Park, request: Request) -> object:
-    return _by_name(park.crowd.step((await _read(Step, request)).visits))
+    return _by_name(park.crowd.step((await read_wish(Step, request)).visits))
 
 
 async def _tour(park: Park, _request: Request) -> object:
@@ -201,7 +167,7 @@ def _by_name(endings: Counter[Visit]) -> dict[str, int]:
 
 
 async def _walk(park: Park, request: Request) -> object:
-    park.walk((await _read(Walk, request)).rate)
+    park.walk((await read_wish(Walk, request)).rate)
     return {}
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
+from services.sandbox.server import bound
 from services.sandbox.twon.certificates import Identity
 from services.sandbox.twon.desk import Ending, serve
 from services.sandbox.twon.device import Device
@@ -41,7 +42,7 @@ class Station:
         self.device = device
         self.host = host
         self.identity = identity
-        self._holder = _bound(host, port)
+        self._holder = bound(host, port)
         self.port: int = self._holder.getsockname()[1]
         self._server: asyncio.Server | None = None
         self._lines: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
@@ -160,9 +161,9 @@ class Station:
         """Bind once more; an event loop may close the listener before this one a turn later."""
         for _ in range(_TRIES):
             with suppress(OSError):
-                return _bound(self.host, self.port)
+                return bound(self.host, self.port)
             await asyncio.sleep(_TRY_AGAIN_SECONDS)
-        return _bound(self.host, self.port)
+        return bound(self.host, self.port)
 
     async def _meet(
         self, host: Host, presence: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -199,20 +200,3 @@ class Station:
         with self.device.tally.holding():
             while await reader.read(_PIECE):
                 pass
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    """Bind, but do not listen yet.
-
-    Raises:
-        OSError: the port cannot be had.
-    """
-    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-        bound.setblocking(False)
-    except BaseException:
-        bound.close()
-        raise
-    return bound

@@ -4,25 +4,22 @@ The real service has nothing like it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
-import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from schemas.errors import InputError
 from schemas.events import EventType, canonical_uid
-from services.sandbox.turning import faults_of
+from services.sandbox.controls import Wish, read_json, read_wish, routes_of
 from services.sandbox.ublox import notices, shapes
 from services.sandbox.ublox.devices import Device
 from services.sandbox.ublox.fleet import CA_DAYS_LEFT, DEFAULT_CA, MOST_DEVICES, Recruits
 from services.sandbox.ublox.twin import Twin
 
-CONTROL_PATH: Final = "/_twin"
 _TURN: Final = 100
 """Events fired between two looks at other work."""
 
@@ -30,11 +27,7 @@ Uid = Annotated[str, AfterValidator(canonical_uid)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,45}$")]
 
 
-class _Wish(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Recruit(_Wish):
+class Recruit(Wish):
     """Body of ``POST /_twin/devices``; `ca_days_left` counts only for a CA that does not exist yet."""
 
     count: Annotated[int, Field(ge=1, le=MOST_DEVICES)]
@@ -47,29 +40,25 @@ class Recruit(_Wish):
     blacklisted: bool = False
 
 
-class Fire(_Wish):
+class Fire(Wish):
     """Body of ``POST /_twin/fire``; `rate` in events per second spreads them out, else they go at once."""
 
     type: EventType
-    devices: list[Uid] = []
+    devices: list[Uid] = Field(default_factory=list)
     rate: Annotated[float, Field(gt=0, le=100_000)] | None = None
     error: str = notices.SAMPLE_ERROR
     ca_name: Name = DEFAULT_CA
 
 
-class Beat(_Wish):
+class Beat(Wish):
     """Body of ``POST /_twin/heartbeat``: an ad-hoc heartbeat, as one started on the device itself."""
 
     devices: list[Uid]
 
 
-Wish = TypeVar("Wish", bound=_Wish)
-Deed = Callable[[Twin, Request], Awaitable[object]]
-
-
 def control_routes(twin: Twin) -> list[Route]:
     """The routes of the twin's own face."""
-    table: Sequence[tuple[str, str, Deed]] = (
+    table = (
         ("GET", "/dials", _show_dials),
         ("PATCH", "/dials", _turn_dials),
         ("GET", "/stats", _show_stats),
@@ -80,25 +69,7 @@ def control_routes(twin: Twin) -> list[Route]:
         ("POST", "/heartbeat", _beat),
         ("POST", "/fire", _fire),
     )
-    return [Route(CONTROL_PATH + path, _answering(twin, deed), methods=[method]) for method, path, deed in table]
-
-
-def _answering(twin: Twin, deed: Deed) -> Callable[[Request], Awaitable[Response]]:
-    async def call(request: Request) -> Response:
-        try:
-            status, document = 200, await deed(twin, request)
-        except InputError as error:
-            status, document = 400, {"faults": error.faults}
-        return Response(orjson.dumps(document), status, media_type="application/json")
-
-    return call
-
-
-async def _read(kind: type[Wish], request: Request) -> Wish:
-    try:
-        return kind.model_validate_json(await request.body() or b"{}")
-    except ValidationError as error:
-        raise InputError(faults_of(error)) from None
+    return routes_of(twin, table)
 
 
 async def _show_dials(twin: Twin, _request: Request) -> object:
@@ -106,10 +77,7 @@ async def _show_dials(twin: Twin, _request: Request) -> object:
 
 
 async def _turn_dials(twin: Twin, request: Request) -> object:
-    try:
-        changes = orjson.loads(await request.body())
-    except orjson.JSONDecodeError as error:
-        raise InputError([f"the body is not JSON: {error}"]) from None
+    changes = await read_json(request)
     twin.turn(changes)
     return twin.dials.model_dump(mode="json")
 
@@ -131,7 +99,7 @@ async def _reset(twin: Twin, _request: Request) -> object:
 
 
 async def _recruit(twin: Twin, request: Request) -> object:
-    wish = await _read(Recruit, request)
+    wish = await read_wish(Recruit, request)
     made = twin.recruit(Recruits(**wish.model_dump()))
     return {"ROTPublicUIDs": [device.uid for device in made]}
 
@@ -151,14 +119,14 @@ async def _show_device(twin: Twin, request: Request) -> object:
 
 
 async def _beat(twin: Twin, request: Request) -> object:
-    devices = _known(twin, (await _read(Beat, request)).devices)
+    devices = _known(twin, (await read_wish(Beat, request)).devices)
     for device in devices:
         twin.beat(device)
     return {}
 
 
 async def _fire(twin: Twin, request: Request) -> object:
-    wish = await _read(Fire, request)
+    wish = await read_wish(Fire, request)
     documents = _composers(twin, wish)
     if wish.rate is None:
         await _paced(twin, documents, float("inf"))
