@@ -1,10 +1,13 @@
 """``keyturn sandbox``: a twin of an outside system, to try Keyturn against."""
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from services.sandbox.server import Address
     from services.sandbox.tap.fleet import Fleet
     from services.sandbox.twon.park import Park
@@ -39,11 +42,8 @@ def ublox(
     twin = Twin(dials=Dials(heartbeat_seconds=heartbeat))
     if devices:
         twin.recruit(Recruits(count=devices))
-    try:
+    with _telling_where(host, port):
         serve(build(twin), host=host, port=port, ready=_print_ready)
-    except OSError as error:
-        typer.echo(f"The twin cannot listen on {host} port {port}: {error.strerror or error}", err=True)
-        raise typer.Exit(1) from None
 
 
 @app.command()
@@ -80,12 +80,9 @@ def tap(  # noqa: PLR0913 - a command line has as many options as it has
         users=users,
         broker=None if mqtt is None and broker is None else relay,
     )
-    try:
+    with _telling_where(host, port):
         fleet = Fleet(factory, count=count, host=host, port=port, broker_port=broker)
         serve(build(fleet), host=host, port=dials, ready=lambda address: _print_taps(fleet, address))
-    except OSError as error:
-        typer.echo(f"The twin cannot listen on {host} port {port}: {error.strerror or error}", err=True)
-        raise typer.Exit(1) from None
 
 
 @app.command()
@@ -104,11 +101,8 @@ def centagate(
     from services.sandbox.centagate.twin import Twin
     from services.sandbox.server import serve
 
-    try:
+    with _telling_where(host, port):
         serve(build(Twin(users=users)), host=host, port=port, ready=_print_centagate)
-    except OSError as error:
-        typer.echo(f"The twin cannot listen on {host} port {port}: {error.strerror or error}", err=True)
-        raise typer.Exit(1) from None
 
 
 def _print_centagate(address: "Address") -> None:
@@ -152,11 +146,19 @@ def twon(  # noqa: PLR0913 - a command line has as many options as it has
         auth=auth,
         keys=keys,
     )
-    try:
-        park = Park(factory.models(), host=host, port=port, https=https)
+    with _telling_where(host, port):
+        try:
+            park = Park(factory.models(), host=host, port=port, https=https)
+        except InputError as error:
+            raise typer.BadParameter("; ".join(error.faults)) from None
         serve(build(park), host=host, port=dials, ready=lambda address: _print_twon(park, address))
-    except InputError as error:
-        raise typer.BadParameter("; ".join(error.faults)) from None
+
+
+@contextmanager
+def _telling_where(host: str, port: int) -> "Iterator[None]":
+    """Say where a twin could not listen."""
+    try:
+        yield
     except OSError as error:
         typer.echo(f"The twin cannot listen on {host} port {port}: {error.strerror or error}", err=True)
         raise typer.Exit(1) from None
