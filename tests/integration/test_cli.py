@@ -101,7 +101,7 @@ def test_web_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     env = clean_environ(DATABASE_URL=f"sqlite:///{tmp_path}/keyturn.db", KEYTURN_WEBHOOK_TOKENS=TOKEN)
     assert ran((*CLI, "migrate"), folder=tmp_path, env=env).returncode == 0
     with started((*CLI, "web", "--port", str(port)), folder=tmp_path, env=env) as web:
-        eventually(lambda: answers(f"http://127.0.0.1:{port}/readyz"), seconds=30)
+        eventually(lambda: answers(f"http://127.0.0.1:{port}/readyz"), seconds=90)
         answer = httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False)
         assert "server" not in answer.headers
         assert web.stop() in {0, -15}
@@ -127,7 +127,7 @@ def test_a_worker_and_beat_become_a_process_of_their_own(tmp_path: Path, words: 
     )
     assert ran((*CLI, "migrate"), folder=tmp_path, env=env).returncode == 0
     with started((*CLI, *words), folder=tmp_path, env=env) as part:
-        eventually(lambda: "-m workers" in command_line(part.child.pid), seconds=30)
+        eventually(lambda: "-m workers" in command_line(part.child.pid), seconds=90)
         assert words[0] in command_line(part.child.pid)
 
 

@@ -84,8 +84,8 @@ def test_what_is_killed_is_started_again_and_nothing_outlives_a_killed_superviso
         assert len(killed) == len(KILLED)
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
-        eventually(lambda: len(of_folder(tmp_path).keys() - killed) == len(PARTS) + 1, seconds=30)
-        eventually(lambda: answers(f"{url}/readyz"), seconds=30)
+        eventually(lambda: len(of_folder(tmp_path).keys() - killed) == len(PARTS) + 1, seconds=90)
+        eventually(lambda: answers(f"{url}/readyz"), seconds=90)
         eventually(lambda: house.output.count("starting it again") == len(KILLED), seconds=10)
         house.stop(signal.SIGKILL)
         eventually(lambda: of_folder(tmp_path) == {}, seconds=20)

@@ -17,7 +17,7 @@ from tests.fixtures.ublox import eventually
 ROOT: Final = Path(__file__).resolve().parents[2]
 CLI: Final = (sys.executable, "-m", "services.cli.main")
 WORKERS: Final = (sys.executable, "-m", "workers")
-PATIENCE: Final = 30.0
+PATIENCE: Final = 90.0
 """Seconds that a start or a stop may take on a busy machine."""
 
 
