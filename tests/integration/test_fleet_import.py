@@ -6,63 +6,24 @@ import pytest
 
 from infra.ledger import Entry, EntryId, InventoryChange, Ledger
 from infra.vault import Vault
-from schemas.errors import ConfigurationError, InputError
-from services.fleet import Importer, ImportResult, Inventory
+from schemas.errors import InputError
+from services.fleet import Importer, Inventory
 from services.fleet.exporting import export_csv, export_toml
+from tests.support.imports import (
+    DOOR,
+    LYON,
+    PHONE,
+    UID,
+    WORD,
+    counts,
+    faults_of,
+    keys,
+    written,
+)
 from tests.support.inventory import NOW, RING, stock
-from tests.support.vault import everything, told, vault_of
+from tests.support.vault import told, vault_of
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "infra" / "deploy" / "examples"
-UID = "135700008928c093"
-WORD = "correct-horse"
-PHONE = "+999100200300"
-
-SHORT_WORD = "hunter2x"
-DOOR = {"serial": "54-1046-0746", "address": "https://b", "location": "Lobby", "auth": "none"}
-
-LYON = f"""\
-version = 1
-[[sites]]
-name = "lyon"
-devices = ["{UID}"]
-[[sites.twon]]
-serial = "54-1046-0745"
-address = "https://door"
-location = "Lobby"
-password = "{WORD}"
-[[sites.tokens]]
-username = "alice"
-type = "sms"
-phone = "{PHONE}"
-"""
-
-
-def written(folder: Path, text: str | bytes, name: str = "fleet.toml") -> Path:
-    path = folder / name
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
-
-
-def faults_of(ledger: Ledger, path: Path, **options: bool) -> list[str]:
-    before = ledger.inventory.snapshot(), ledger.secrets.names()
-    with pytest.raises(InputError) as caught:
-        stock(ledger, path, **options)
-    assert (ledger.inventory.snapshot(), ledger.secrets.names()) == before
-    assert WORD not in told(caught.value)
-    assert PHONE not in told(caught.value)
-    return [fault.removeprefix(f"{path}: ") for fault in caught.value.faults]
-
-
-def keys(changes: tuple[object, ...]) -> list[str]:
-    return [f"{change.id.kind} {change.id.key}" for change in changes]  # type: ignore[attr-defined] # of any result
-
-
-def counts(result: ImportResult) -> tuple[int, int, int, int]:
-    return len(result.added), len(result.changed), len(result.removed), result.unchanged
-
-
-def sealed_rows(ledger: Ledger) -> dict[str, bytes]:
-    return {name: row.sealed for name in ledger.secrets.names() if (row := ledger.secrets.get(name))}
 
 
 @pytest.mark.parametrize("name", ["fleet.toml", "fleet.csv"])
@@ -75,76 +36,6 @@ def test_the_shipped_examples_are_imported_in_either_form(ledger: Ledger, name: 
     assert fleet.sites[0].skip_rules == ("rotate-invalid-key-set",)
     other = stock(ledger, EXAMPLES / ("fleet.csv" if name == "fleet.toml" else "fleet.toml"), prune=True)
     assert counts(other) == (0, 0, 0, 11)
-
-
-def test_secrets_are_sealed_and_stand_nowhere_else(ledger: Ledger, tmp_path: Path) -> None:
-    stock(ledger, written(tmp_path, LYON))
-    vault = vault_of(ledger, RING)
-    assert vault.get("twon/54-1046-0745/password").get_secret_value() == WORD
-    assert vault.get("token/alice/sms").get_secret_value() == PHONE
-    assert WORD.encode() not in everything(ledger)
-    assert PHONE.encode() not in everything(ledger)
-
-
-def test_importing_the_same_twice_changes_nothing_and_seals_nothing(ledger: Ledger, tmp_path: Path) -> None:
-    path = written(tmp_path, LYON)
-    stock(ledger, path)
-    before = sealed_rows(ledger), ledger.inventory.revision()
-    assert counts(stock(ledger, path)) == (0, 0, 0, 4)
-    assert (sealed_rows(ledger), ledger.inventory.revision()) == before
-
-
-def test_only_a_secret_with_another_value_is_sealed_again(ledger: Ledger, tmp_path: Path) -> None:
-    stock(ledger, written(tmp_path, LYON))
-    before = sealed_rows(ledger)
-    result = stock(ledger, written(tmp_path, LYON.replace(WORD, "battery-staple")))
-    assert [(change.id.key, change.details) for change in result.changed] == [
-        ("54-1046-0745", ("password: another secret",))
-    ]
-    after = sealed_rows(ledger)
-    assert after["token/alice/sms"] == before["token/alice/sms"]
-    assert vault_of(ledger, RING).get("twon/54-1046-0745/password").get_secret_value() == "battery-staple"
-
-
-def test_a_secret_that_does_not_open_any_more_is_replaced(ledger: Ledger, tmp_path: Path) -> None:
-    path = written(tmp_path, LYON)
-    stock(ledger, path)
-    result = Importer(ledger, lambda: vault_of(ledger, "other"), clock=lambda: NOW).take(path)
-    assert counts(result) == (0, 2, 0, 2)
-    assert vault_of(ledger, "other").get("token/alice/sms").get_secret_value() == PHONE
-
-
-def test_secrets_come_from_their_places(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "word").write_text(f"{WORD}\n")
-    monkeypatch.setenv("PHONE_OF_ALICE", PHONE)
-    text = LYON.replace(f'"{WORD}"', '{ file = "word" }').replace(f'"{PHONE}"', '{ env = "PHONE_OF_ALICE" }')
-    stock(ledger, written(tmp_path, text))
-    assert counts(stock(ledger, written(tmp_path, LYON))) == (0, 0, 0, 4)
-
-
-def test_a_secret_of_the_vault_may_be_shared(ledger: Ledger, tmp_path: Path) -> None:
-    text = LYON.replace(f'"{WORD}"', '{ vault = "doors/all" }')
-    assert faults_of(ledger, written(tmp_path, text)) == [
-        "line 9, sites[1].twon[1].password: names a secret that the vault does not have"
-    ]
-    stock(ledger, written(tmp_path, LYON.replace(WORD, PHONE)))
-    vault = vault_of(ledger, RING)
-    vault.put("doors/all", vault.get("token/alice/sms"))
-    result = stock(ledger, written(tmp_path, text))
-    assert [change.details for change in result.changed] == [("password",)]
-    stock(ledger, written(tmp_path, "version = 1\n"), prune=True, everything=True)
-    assert ledger.secrets.names() == ["doors/all"]
-
-
-def test_a_document_without_secrets_needs_no_vault(ledger: Ledger, tmp_path: Path) -> None:
-    def no_vault() -> Vault:
-        raise ConfigurationError("KEYTURN_VAULT_KEYS is needed")
-
-    importer = Importer(ledger, no_vault, clock=lambda: NOW)
-    bare = 'version = 1\n[[sites]]\nname = "lyon"\n'
-    assert keys(importer.take(written(tmp_path, bare)).added) == ["site lyon"]
-    with pytest.raises(ConfigurationError):
-        importer.take(written(tmp_path, LYON))
 
 
 def test_an_import_merges_and_pruning_removes_what_is_not_named(ledger: Ledger, tmp_path: Path) -> None:
@@ -250,23 +141,6 @@ colour = "red"
         "line 27, sites[2].colour",
     ]
     assert "did you mean 'password'?" in faults[11]
-
-
-@pytest.mark.parametrize(
-    ("value", "fault"),
-    [
-        ('""', "is empty"),
-        (f'" {PHONE}"', "expected at most 1024 printable characters without blanks around them"),
-        (f'"{PHONE}\\n0"', "expected at most 1024 printable characters"),
-        (f'"tel:{PHONE}"', "expected a phone number: digits, with a + before the code of the country"),
-        ('{ env = "KEYTURN_TEST_UNSET" }', "the variable holds no secret"),
-        ('{ file = "absent" }', "the file cannot be read: No such file or directory"),
-    ],
-)
-def test_a_secret_that_cannot_be_one_is_told_without_it(ledger: Ledger, tmp_path: Path, value: str, fault: str) -> None:
-    (found,) = faults_of(ledger, written(tmp_path, LYON.replace(f'"{PHONE}"', value)))
-    assert found.startswith("line 13, sites[1].tokens[1].phone: ")
-    assert fault in found
 
 
 def test_the_files_that_a_document_names_are_looked_at(ledger: Ledger, tmp_path: Path) -> None:
@@ -389,97 +263,6 @@ def test_whatever_cannot_be_read_the_rest_of_the_inventory_stands(
     assert keys(stock(ledger, written(tmp_path, LYON), prune=True).removed)[:1] == (
         [] if entry.id.kind == "site" else [f"{entry.id.kind} {entry.id.key}"]
     )
-
-
-SHIFTED = [
-    "2n,lyon,54-1046-0745,{},Lobby,https://door,,,,,,",
-    "2n,lyon,{},https://door,Lobby,54-1046-0745,,,,,,",
-    "2n,lyon,54-1046-0745,https://door,Lobby,x,{}:x,,,,,",
-    "2n,lyon,54-1046-0745,https://door,Lobby,x,,{},,,,",
-    "2n,lyon,54-1046-0745,https://door,Lobby,x,,,{},,,",
-    "2n,lyon,54-1046-0745,http://door/{},Lobby,x,,,,,,",
-    "2n,lyon,54-1046-0745,https://door,{}\t,x,,,,,,",
-    "2n,{},54-1046-0745,https://door,Lobby,x,,,,,,",
-    "site,{}!,,,,,,,,,,",
-    "token,lyon,,,,,,,,alice,{},+999100200300",
-    "token,lyon,,,,,,,,{} x,sms,+999100200300",
-    "token,lyon,,,,,,,,{},sms,+999100200300\ntoken,lyon,,,,,,,,{},sms,+999100200300",
-    "2n,lyon,{},https://a,L,x,,,,,,\n2n,lyon,{},https://b,L,x,,,,,,",
-    "2n,lyon,54-1046-0745,https://{},L,x,,,,,,\n2n,lyon,54-1046-0746,https://{},L,x,,,,,,",
-    "2n,lyon,54-1046-0745,https://a,{},x,,,,,,\nsite,nice,,,,,,,,,,\n2n,nice,54-1046-0746,https://b,{},x,,,,,,",
-    "tap,lyon,A1,tcp://t,,x,,,,,,,{}",
-    "tap,lyon,{},tcp://a,,x,,,,,,,absent\ntap,lyon,{},tcp://b,,x,,,,,,,absent",
-    "2n,lyon,54-1046-0745,https://door,Lobby,file:{},,,,,,",
-    "2n,lyon,54-1046-0745,https://door,Lobby,env:{},,,,,,",
-]
-
-
-@pytest.mark.parametrize("rows", SHIFTED)
-def test_a_secret_in_a_wrong_column_is_not_repeated(ledger: Ledger, tmp_path: Path, rows: str) -> None:
-    header = "kind,site,serial,address,location,password,user,fingerprint,ca_file,username,type,phone,configuration"
-    lines = [header, "site,lyon", *rows.replace("{}", SHORT_WORD).split("\n")]
-    text = "\n".join(line + "," * (header.count(",") - line.count(",")) for line in lines)
-    with pytest.raises(InputError) as caught:
-        stock(ledger, written(tmp_path, text + "\n", "fleet.csv"))
-    assert SHORT_WORD not in told(caught.value).lower()
-    assert "line 3" in str(caught.value) or "line 4" in str(caught.value) or "line 5" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "keys_of_the_door",
-    [
-        'user = "admin:{}"',
-        'auth = "{}"',
-        'fingerprint = "{}"',
-        'managed_by = "{}"',
-        'may_write = "{}"',
-        'ca_file = "{}"',
-        'password.file = "{}"',
-        'password = {{ env = "{}" }}',
-        '[[sites.taps]]\nserial = "A1"\naddress = "tcp://t"\nconfiguration = "c"\npassword = "x"\nrelay = "{}"',
-        '[[sites.taps]]\nserial = "A1"\naddress = "tcp://t"\nconfiguration = "c"\npassword = "x"\nuser = "\\t{}"',
-    ],
-)
-def test_a_secret_under_a_wrong_key_is_not_repeated(ledger: Ledger, tmp_path: Path, keys_of_the_door: str) -> None:
-    door = 'version = 1\n[[sites]]\nname = "lyon"\n[[sites.twon]]\nserial = "54-1046-0745"\nlocation = "L"\n'
-    door += 'address = "https://door"\n' + keys_of_the_door.replace("{}", SHORT_WORD).replace("{{", "{").replace(
-        "}}", "}"
-    )
-    (tmp_path / "c").write_text("")
-    with pytest.raises(InputError) as caught:
-        stock(ledger, written(tmp_path, door))
-    assert SHORT_WORD not in told(caught.value)
-
-
-@pytest.mark.parametrize(
-    "instead", ['auth = "none"', 'password = { vault = "doors/all" }'], ids=["no password", "a shared one"]
-)
-def test_a_secret_goes_when_its_entry_names_it_no_more(ledger: Ledger, tmp_path: Path, instead: str) -> None:
-    stock(ledger, written(tmp_path, LYON))
-    vault = vault_of(ledger, RING)
-    vault.put_many({name: vault.get("token/alice/sms") for name in ("doors/all", "twon/54-1046-0746/password")})
-    stock(ledger, written(tmp_path, LYON.replace(f'password = "{WORD}"', instead)))
-    assert ledger.secrets.names() == ["doors/all", "token/alice/sms", "twon/54-1046-0746/password"]
-
-
-def test_a_secret_stays_where_another_entry_names_it(ledger: Ledger, tmp_path: Path) -> None:
-    stock(ledger, written(tmp_path, LYON))
-    other = '[[sites.twon]]\nserial = "54-1046-0746"\naddress = "https://gate"\nlocation = "Lobby"\n'
-    other += 'password = { vault = "twon/54-1046-0745/password" }\n'
-    bare = LYON.replace(f'password = "{WORD}"', 'auth = "none"')
-    stock(ledger, written(tmp_path, bare + other))
-    assert vault_of(ledger, RING).get("twon/54-1046-0745/password").get_secret_value() == WORD
-
-
-def test_what_a_dropped_relay_named_goes_with_it(ledger: Ledger, tmp_path: Path) -> None:
-    (tmp_path / "tap.toml").write_bytes((EXAMPLES / "tap.toml").read_bytes())
-    tap = 'version = 1\n[[sites]]\nname = "lyon"\n[[sites.taps]]\nserial = "A1"\nconfiguration = "tap.toml"\n'
-    tap += 'password = "x"\naddress = '
-    relayed = '"mqtts://broker.example"\nrelay = { net_key = "k", user = "u", password = "p" }\n'
-    stock(ledger, written(tmp_path, tap + relayed))
-    assert ledger.secrets.names() == ["tap/A1/broker-password", "tap/A1/net-key", "tap/A1/password"]
-    stock(ledger, written(tmp_path, tap + '"tcp://192.0.2.50"\n'))
-    assert ledger.secrets.names() == ["tap/A1/password"]
 
 
 def test_a_device_that_changes_its_location_is_remarked(ledger: Ledger, tmp_path: Path) -> None:
