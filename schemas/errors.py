@@ -6,6 +6,7 @@ KeyturnError
 ├── LedgerUnavailable         nothing was stored; send it again shortly
 └── UpstreamError             an outside system did not do what was asked
     ├── TryAgain              passing trouble: network, 5xx, 429; repeat after a pause
+    │   └── NotYet            we hold the call back ourselves; come back then, nothing was tried
     ├── Busy                  the system still works on an earlier change; come back in hours
     ├── Refused               the system says no for good; a person must decide
     └── OurFault              our request or our credentials are wrong; repeating cannot help
@@ -72,6 +73,13 @@ class TryAgain(UpstreamError):
     ) -> None:
         super().__init__(message, call=call, status=status, sent=sent)
         self.retry_after = retry_after
+
+
+class NotYet(TryAgain):
+    """We hold the call back ourselves: the system is out of order, told us to wait, or has been asked often enough.
+
+    Nothing was sent, so waiting costs no attempt. `retry_after` says when to come back.
+    """
 
 
 class Busy(UpstreamError):

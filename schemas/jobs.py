@@ -1,6 +1,6 @@
 """A job's states, its one table of lawful moves, and what an operation may say of it.
 
-held ──▶ due ──▶ running ──▶ succeeded
+held ◀─▶ due ──▶ running ──▶ succeeded
           ▲         ├──────▶ awaiting ──▶ due          upstream took it, the device acts later
           ├─────────┤                                  retryable, or its worker was lost
           │         └──────▶ parked ────▶ due          needs a person; a person may redrive
@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
+
+from schemas.limits import Limits
 
 
 class State(StrEnum):
@@ -29,7 +31,7 @@ class State(StrEnum):
 
 MOVES: Final[Mapping[State, frozenset[State]]] = {
     State.HELD: frozenset({State.DUE, State.CANCELLED, State.SUPERSEDED}),
-    State.DUE: frozenset({State.RUNNING, State.CANCELLED, State.SUPERSEDED}),
+    State.DUE: frozenset({State.HELD, State.RUNNING, State.CANCELLED, State.SUPERSEDED}),
     State.RUNNING: frozenset({State.SUCCEEDED, State.AWAITING, State.DUE, State.PARKED}),
     State.AWAITING: frozenset({State.DUE, State.CANCELLED, State.SUPERSEDED}),
     State.PARKED: frozenset({State.DUE, State.CANCELLED, State.SUPERSEDED}),
@@ -59,6 +61,10 @@ class NewJob:
         rule: the playbook rule that asked for it, or ``manual``.
         lock: what only one running job of the system may hold, where that is more than the target.
         unless_under_way: when true, a running or awaiting job of the same operation and target serves this wish too.
+        not_before: when it may begin; at once when not told.
+        limits: on which terms it may run.
+        site: the site of its target, where that is known.
+        trigger: the manual trigger that asked for it.
     """
 
     operation: str
@@ -67,6 +73,10 @@ class NewJob:
     rule: str = "manual"
     lock: str = ""
     unless_under_way: bool = False
+    not_before: datetime | None = None
+    limits: Limits | None = None
+    site: str | None = None
+    trigger: str | None = None
 
     @property
     def system(self) -> str:
@@ -114,7 +124,8 @@ class Done:
 class Again:
     """Passing trouble: try once more; `after` seconds if somebody told us, else the usual back-off.
 
-    `counts` is False when nothing was tried (upstream busy), so that waiting spends no attempt.
+    `counts` is False when waiting is nobody's failure (upstream busy), so that it spends no attempt. `tried` is False
+    when we held the call back ourselves: then there is no attempt to remember either.
     """
 
     reason: str
@@ -123,6 +134,7 @@ class Again:
     progress: Mapping[str, Any] | None = None
     counts: bool = True
     our_fault: bool = False
+    tried: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,13 +1,14 @@
 """The words of a playbook: which trigger leads to which operations, and what was decided of one event."""
 
 from dataclasses import dataclass
-from datetime import time
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from schemas.events import EventType
 from schemas.jobs import NewJob
+from schemas.limits import Approval, Budget, Limits, Window
+from schemas.limits import Table as _Table
 
 RULE_NAME: Final = r"^[a-z][a-z0-9-]{0,62}$"
 """Lower case and hyphens, so that a rule's name reads the same in logs, metrics and the ledger."""
@@ -19,8 +20,8 @@ LONGEST_CONDITION: Final = 1000
 
 LONGEST_TEXT: Final = 500
 
-UNENFORCED: Final = ("window", "approval", "budget")
-"""Fields of a rule that are understood but that nothing enforces yet."""
+LIMITS: Final = ("window", "approval", "budget")
+"""Fields of a rule that say on which terms its jobs may run."""
 
 Targets = Literal["device", "site.taps", "site.locations", "site.tokens"]
 """What a rule's operations work on."""
@@ -42,12 +43,6 @@ LOOPS: Final[dict[tuple[EventType, str], str]] = {
     ),
 }
 """Reactions that cause the event they react to."""
-
-
-class _Table(BaseModel):
-    """A TOML table: every key is known, every value has the type that is written down."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def _one_or_many(value: object) -> object:
@@ -85,11 +80,24 @@ class Trigger(_Table):
     manual: Annotated[Literal[True], BeforeValidator(_flag)] | None = Field(
         default=None, description="true: only a person sets it off"
     )
+    timezone: str = Field(
+        default="UTC",
+        description="the IANA zone of a schedule, such as Europe/Paris",
+        pattern=r"^[A-Za-z0-9_+/-]{1,64}$",
+    )
+    catch_up: Literal["skip", "once", "all"] = Field(
+        default="once", description='what is done about missed moments of a schedule: "skip", "once" or "all"'
+    )
+    jitter_seconds: int = Field(
+        default=0, description="seconds over which a schedule spreads its targets", ge=0, le=86_400
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         if sum((bool(self.event), self.schedule is not None, self.manual is not None)) != 1:
             raise ValueError("expected exactly one of event, schedule, manual")
+        if self.schedule is None and self.model_fields_set & {"timezone", "catch_up", "jitter_seconds"}:
+            raise ValueError("timezone, catch_up and jitter_seconds have a meaning for a schedule only")
         return self
 
     @property
@@ -108,27 +116,6 @@ class Step(_Table):
     unless_under_way: bool = Field(
         default=False, description="true: work of the same operation and target that is under way serves this wish too"
     )
-
-
-class Window(_Table):
-    """The hours in which the rule's jobs may run."""
-
-    opens: time = Field(description="a local time, such as 02:00:00")
-    closes: time = Field(description="a local time, such as 05:00:00")
-    timezone: str = Field(description="an IANA zone, such as Europe/Paris", pattern=r"^[A-Za-z0-9_+/-]{1,64}$")
-
-
-class Approval(_Table):
-    """Who must agree before the rule's jobs may run."""
-
-    role: Literal["operator", "admin"] = Field(description='"operator" or "admin"')
-
-
-class Budget(_Table):
-    """How many jobs the rule may make in a stretch of time."""
-
-    jobs: int = Field(description="a whole number from 1", ge=1, le=1_000_000)
-    per: Literal["hour", "day", "month"] = Field(description='"hour", "day" or "month"')
 
 
 class Rule(_Table):
@@ -150,6 +137,13 @@ class Rule(_Table):
     window: Window | None = None
     approval: Approval | None = None
     budget: Budget | None = None
+
+    @property
+    def limits(self) -> Limits | None:
+        """On which terms its jobs may run; None where there are none."""
+        if self.window is None and self.approval is None and self.budget is None:
+            return None
+        return Limits(window=self.window, approval=self.approval, budget=self.budget)
 
 
 class PlaybookDocument(_Table):

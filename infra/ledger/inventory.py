@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from infra.ledger.engine import Database
 from infra.ledger.secrets import SealedSecret, Secrets
-from infra.ledger.tables import to_us
+from infra.ledger.tables import from_us, to_us
 
 
 class EntryId(NamedTuple):
@@ -32,6 +32,14 @@ class Entry:
     id: EntryId
     site: str
     fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """An entry and when it, or a secret of it, was changed last."""
+
+    entry: Entry
+    updated_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,17 +92,41 @@ class InventoryRows:
     def store(self, change: InventoryChange, now: datetime) -> bool:
         """Store a change in one transaction; False, and nothing stored, where another change came first."""
         with self._database.writing() as connection:
-            raised = connection.execute(
-                text("UPDATE inventory_revision SET revision = revision + 1 WHERE id = 1 AND revision = :based_on"),
-                {"based_on": change.based_on},
-            )
-            if raised.rowcount != 1:
-                return False
-            _delete(connection, change.deletions)
-            _upsert(connection, change.upserts, to_us(now))
-            _forget(connection, change.forgotten)
-            self._secrets.write(connection, change.sealed)
+            return self.store_in(connection, change, now)
+
+    def store_in(self, connection: Connection, change: InventoryChange, now: datetime) -> bool:
+        """Store a change in the caller's transaction; False, and nothing stored, where another change came first."""
+        raised = connection.execute(
+            text("UPDATE inventory_revision SET revision = revision + 1 WHERE id = 1 AND revision = :based_on"),
+            {"based_on": change.based_on},
+        )
+        if raised.rowcount != 1:
+            return False
+        _delete(connection, change.deletions)
+        _upsert(connection, change.upserts, to_us(now))
+        _forget(connection, change.forgotten)
+        self._secrets.write(connection, change.sealed)
         return True
+
+    def page(self, kind: str | None, site: str | None, after: EntryId | None, limit: int) -> list[Stamped]:
+        """Entries in order of kind and key, behind one; their order is of code points on either database."""
+        bound = {name: value for name, value in (("kind", kind), ("site", site)) if value is not None}
+        where = " AND ".join(["true", *(f"{name} = :{name}" for name in bound)])
+        with self._database.reading() as connection:
+            rows = connection.execute(text(f"SELECT kind, key FROM inventory WHERE {where}"), bound)  # noqa: S608 - our own names
+            ids = sorted(one for one in (EntryId(row.kind, row.key) for row in rows) if after is None or one > after)
+            found = (find(connection, one) for one in ids[:limit])
+            return [one for one in found if one is not None]
+
+
+def find(connection: Connection, entry_id: EntryId) -> Stamped | None:
+    """One entry, in the caller's transaction."""
+    query = text("SELECT site, entry, updated_at FROM inventory WHERE kind = :kind AND key = :key")
+    row = connection.execute(query, entry_id._asdict()).one_or_none()
+    if row is None:
+        return None
+    entry = Entry(id=entry_id, site=row.site, fields=json.loads(row.entry))
+    return Stamped(entry, from_us(row.updated_at))
 
 
 def _revision(connection: Connection) -> int:

@@ -49,6 +49,15 @@ class MobileKeys:
         with self._database.reading() as connection:
             return _of_location(connection, location)
 
+    def primaries(self) -> dict[str, datetime]:
+        """Since when each location has had its primary key."""
+        query = text(
+            "SELECT location, max(primary_since) AS since FROM mobile_keys"
+            " WHERE primary_since IS NOT NULL AND dropped_at IS NULL GROUP BY location"
+        )
+        with self._database.reading() as connection:
+            return {row.location: from_us(row.since) for row in connection.execute(query)}
+
     def by_public(self, publics: Collection[str]) -> list[HeldKey]:
         """The keys of any location that have these public halves, the oldest first."""
         wanted = sorted(publics)

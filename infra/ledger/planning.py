@@ -1,7 +1,7 @@
 """One transaction that turns events into jobs: each event planned once, each wish served once."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -9,11 +9,35 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, insert, text
 
 from infra.ledger.engine import Database
-from infra.ledger.tables import OPEN_STATES, jobs, links, storable, to_us
+from infra.ledger.spending import Purse
+from infra.ledger.tables import OPEN_STATES, jobs, storable, to_us
+from schemas.events import parse_timestamp
 from schemas.jobs import NewJob
+from schemas.limits import Budget, Hold, Spent, Standing, stand
 
 _PLANNERS: Final = 7_395_501
 """PostgreSQL advisory lock: one planner writes at a time, as SQLite's write lock has it anyway."""
+
+_LINK: Final = text(
+    "INSERT INTO event_jobs (event_id, job_id, role) VALUES (:event_id, :job_id, :role) ON CONFLICT DO NOTHING"
+)
+"""An event that is planned again may be served by the job that served it before."""
+
+
+_VALUES: Final = {
+    "postgresql": "json_array_elements_text(CAST(:keys AS json)) AS value",
+    "sqlite": "json_each(:keys)",
+}
+"""Many values as one: a statement with thousands of parameters takes its driver longer to read than to do."""
+
+_COLUMNS: Final = {column.name: column.type for column in jobs.c if column.name != "id"}
+
+_INSERT_POSTGRES: Final = text(
+    f"INSERT INTO jobs ({', '.join(_COLUMNS)}) SELECT {', '.join(_COLUMNS)} FROM ROWS FROM"  # noqa: S608 - constants only
+    f" (json_to_recordset(CAST(:rows AS json)) AS ({', '.join(f'{name} {kind}' for name, kind in _COLUMNS.items())}))"
+    f" WITH ORDINALITY AS rows({', '.join(_COLUMNS)}, place) ORDER BY place RETURNING id"
+)
+"""As above; the numbers are given in the order of the rows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,11 +45,12 @@ class Plan:
     """What one event leads to.
 
     Attributes:
+        event_id: None for wishes that no event caused, such as those of a schedule.
         evidence: what the event says that its jobs should know; JSON-able.
         fault: true when Keyturn itself failed to plan it, so that it can be found and planned again.
     """
 
-    event_id: int
+    event_id: int | None
     verdict: str
     jobs: Sequence[NewJob] = ()
     confirms: Sequence[tuple[str, str]] = ()  # (operation, target) whose work the event may prove
@@ -35,14 +60,24 @@ class Plan:
 
 @dataclass(kw_only=True, slots=True)
 class Planned:
-    """What a batch of plans did: ids of jobs that can run now, by operation, and how many events it settled."""
+    """What a batch of plans did: ids of jobs that can run now, by operation, and how many events it settled.
+
+    Attributes:
+        made, held, served: how many jobs it made, how many of them wait by their terms, and how many wishes are served
+            by jobs that were there.
+    """
 
     due: dict[str, list[int]] = field(default_factory=dict)
     events: int = 0
+    made: int = 0
+    held: int = 0
+    served: int = 0
 
 
 @dataclass(kw_only=True, slots=True)
-class _Open:
+class OpenJob:
+    """A job of a target that is not finished; one of the same batch has no number yet, but a negative one."""
+
     id: int
     operation: str
     target: str
@@ -50,11 +85,56 @@ class _Open:
     state: str
     tried: bool
     begun: bool = False
+    waits_for_person: bool = False
 
 
 def canonical(parameters: Mapping[str, Any]) -> str:
     """Parameters as the text by which they are compared."""
     return json.dumps(parameters, sort_keys=True, separators=(",", ":"))
+
+
+def alone(connection: Connection) -> None:
+    """Wait until nobody else plans or lets jobs go; on SQLite there is one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _PLANNERS})
+
+
+def weigh(line: Sequence[OpenJob], job: NewJob, parameters: str, *, held: bool) -> tuple[OpenJob | None, list[OpenJob]]:
+    """Hold a wish against the open jobs of its target: which one serves it, or else whose place it takes.
+
+    A job that is held serves no wish that need not wait, and one that waits for a person no wish that does not: the two
+    stand beside each other. Nor does a wish that is held take the place of a job that can run now.
+    """
+    wished = job.operation, job.target  # a lock may be shared by several targets
+    rivals = [rival for rival in line if (rival.operation, rival.target) == wished]
+    for_person = job.limits is not None and job.limits.approval is not None
+    apart: list[OpenJob] = []
+    for rival in rivals:
+        waiting_same = rival.state in {"held", "due"} and rival.parameters == parameters
+        if (waiting_same or job.unless_under_way) and (held or rival.state != "held"):
+            if rival.state != "held" or for_person or not rival.waits_for_person:
+                return rival, []
+            apart.append(rival)
+    beaten = [rival for rival in rivals if not rival.tried and rival not in apart]
+    beaten = [rival for rival in beaten if rival.state == "held" or (rival.state == "due" and not held)]
+    return None, [rival for rival in beaten if rival.id > 0 or rival.state == "held"]
+
+
+def standing_of(job: NewJob, evidence: Mapping[str, Any], now: datetime, spent: Spent) -> Standing:
+    """Where a new job stands by its terms."""
+    begins = now if job.not_before is None else max(now, job.not_before)
+    if job.limits is None:
+        return Standing(not_before=begins)
+    hold = Hold(window=job.limits.window, approval=job.limits.approval, budget=job.limits.budget)
+    return stand(hold, job.operation, begins, expires=expiry_of(evidence), spent=spent)
+
+
+def expiry_of(evidence: Mapping[str, Any]) -> datetime | None:
+    """When the certificate runs out that an event told of, where it told that."""
+    try:
+        return parse_timestamp(evidence.get("expires"))
+    except ValueError:
+        return None
 
 
 class Planning:
@@ -66,20 +146,26 @@ class Planning:
     def store(self, plans: Sequence[Plan], now: datetime) -> Planned:
         """Store the plans of events that nobody planned meanwhile; the others are passed over."""
         with self._database.writing() as connection:
-            if not self._database.is_sqlite:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _PLANNERS})
+            alone(connection)
             fresh = _still_new(connection, plans)
             mine = [plan for plan in plans if plan.event_id in fresh]
-            return _Batch(connection, mine, to_us(now)).write()
+            return _Batch(connection, mine, now).write()
+
+    def add(self, connection: Connection, plans: Sequence[Plan], now: datetime) -> Planned:
+        """Store the plans of wishes that no event caused, in the caller's transaction."""
+        alone(connection)
+        return _Batch(connection, plans, now).write()
 
 
 class _Batch:
     """One transaction's work: holds wishes against the open jobs of their targets, a picture that it keeps true."""
 
-    def __init__(self, connection: Connection, plans: Sequence[Plan], now: int) -> None:
+    def __init__(self, connection: Connection, plans: Sequence[Plan], now: datetime) -> None:
         self._connection = connection
         self._plans = plans
-        self._now = now
+        self._moment = now
+        self._now = to_us(now)
+        self._purse = Purse(connection, now)
         self._open = _open_jobs(connection, plans)
         self._rows: list[dict[str, object]] = []
         self._links: set[tuple[int, int, str]] = set()
@@ -97,6 +183,7 @@ class _Batch:
             for plan in self._plans
         ]
         self._insert()
+        verdicts = [verdict for verdict in verdicts if verdict["id"] is not None]
         if verdicts:
             self._connection.execute(
                 text("UPDATE events SET state = :state, verdict = :verdict, planned_at = :now WHERE id = :id"),
@@ -112,45 +199,62 @@ class _Batch:
 
     def _wish(self, job: NewJob, plan: Plan) -> str:
         parameters = canonical(job.parameters)
-        wished = job.operation, job.target  # a lock may be shared by several targets
-        rivals = [job_ for job_ in self._open.get(job.lock_key, ()) if (job_.operation, job_.target) == wished]
-        for rival in rivals:
-            waiting_same = rival.state in {"held", "due"} and rival.parameters == parameters
-            if waiting_same or job.unless_under_way:
-                return self._served(rival, plan.event_id)
-        for rival in rivals:
-            if rival.state in {"held", "due"} and not rival.tried and rival.id > 0:
-                self._supersede(rival, job.lock_key)
-        self._add(job, parameters, plan)
-        return ""
 
-    def _served(self, rival: _Open, event_id: int) -> str:
+        def spent(budget: Budget) -> int:
+            return self._purse.spent(job.operation, budget)
+
+        standing = standing_of(job, plan.evidence, self._moment, spent)
+        server, beaten = weigh(self._open.get(job.lock_key, ()), job, parameters, held=standing.held)
+        if server is not None:
+            return self._served(server, plan.event_id)
+        for rival in beaten:
+            self._supersede(rival, job.lock_key)
+        self._add(job, parameters, plan, standing)
+        return standing.reason
+
+    def _served(self, rival: OpenJob, event_id: int | None) -> str:
+        self._done.served += 1
+        if event_id is None:
+            return f"served by a job that is {rival.state}"
         if rival.id > 0:
             self._links.add((event_id, rival.id, "served"))
             return f"served by job {rival.id}, which is {rival.state}"
         self._later.append((event_id, -rival.id - 1))
         return "served by a job of the same batch"
 
-    def _supersede(self, rival: _Open, lock_key: str) -> None:
-        self._connection.execute(
-            text(
-                "UPDATE jobs SET state = 'superseded', reason = 'a newer wish for the same target came first',"
-                " finished_at = :now, updated_at = :now WHERE id = :id AND state IN ('held', 'due')"
-            ),
-            {"id": rival.id, "now": self._now},
-        )
+    def _supersede(self, rival: OpenJob, lock_key: str) -> None:
+        beaten = {"state": "superseded", "reason": "a newer wish for the same target came first"}
+        if rival.id < 0:  # of this very batch, and held
+            self._rows[-rival.id - 1] |= {**beaten, "finished_at": self._now}
+            self._done.held -= 1
+        else:
+            self._connection.execute(
+                text(
+                    "UPDATE jobs SET state = :state, reason = :reason, finished_at = :now, updated_at = :now"
+                    " WHERE id = :id AND state IN ('held', 'due')"
+                ),
+                {**beaten, "id": rival.id, "now": self._now},
+            )
         self._open[lock_key].remove(rival)
 
-    def _add(self, job: NewJob, parameters: str, plan: Plan) -> None:
-        reason = _reason_to_wait(self._open.get(job.lock_key, ()))
-        self._rows.append(_new_row(job, parameters, plan, self._now) | {"reason": reason})
-        placeholder = _Open(
+    def _add(self, job: NewJob, parameters: str, plan: Plan, standing: Standing) -> None:
+        reason = standing.reason or reason_to_wait(self._open.get(job.lock_key, ()))
+        if not standing.reason and to_us(standing.not_before) > self._now:
+            reason = f"spread by its schedule: begins {standing.not_before:%d %b %H:%M:%S} UTC"
+        if standing.spends:
+            self._purse.spend(job.operation)
+        row = _new_row(job, parameters, plan, self._now) | _terms(standing)
+        self._rows.append(row | {"reason": reason})
+        self._done.made += 1
+        self._done.held += standing.held
+        placeholder = OpenJob(
             id=-len(self._rows),
             operation=job.operation,
             target=job.target,
             parameters=parameters,
-            state="due",
+            state=str(row["state"]),
             tried=False,
+            waits_for_person=standing.hold is not None and standing.hold.approval is not None,
         )
         self._open.setdefault(job.lock_key, []).append(placeholder)
 
@@ -162,7 +266,7 @@ class _Batch:
                 return f"confirms job {job.id}"
         return f"no {operation} waits for it"
 
-    def _nudge(self, job: _Open, plan: Plan) -> None:
+    def _nudge(self, job: OpenJob, plan: Plan) -> None:
         self._connection.execute(
             text(
                 "UPDATE jobs SET evidence = :evidence, nudged_at = :now, updated_at = :now,"
@@ -173,21 +277,24 @@ class _Batch:
             ),
             {"id": job.id, "evidence": canonical(plan.evidence), "now": self._now},
         )
-        self._links.add((plan.event_id, job.id, "confirmed"))
+        if plan.event_id is not None:
+            self._links.add((plan.event_id, job.id, "confirmed"))
         if job.state == "awaiting":
             job.state = "due"
             self._done.due.setdefault(job.operation, []).append(job.id)
 
     def _insert(self) -> None:
+        self._purse.write()
         if self._rows:
-            statement = insert(jobs).returning(jobs.c.id, sort_by_parameter_order=True)
-            ids = [row.id for row in self._connection.execute(statement, self._rows)]
+            ids = _stored(self._connection, self._rows)
             for row, job_id in zip(self._rows, ids, strict=True):
+                if row["state"] != "due":
+                    continue
                 self._done.due.setdefault(str(row["operation"]), []).append(job_id)
             self._links.update((event, ids[index], "served") for event, index in self._later)
         if self._links:
             rows = [{"event_id": event, "job_id": job, "role": role} for event, job, role in sorted(self._links)]
-            self._connection.execute(insert(links), rows)
+            self._connection.execute(_LINK, rows)
 
 
 def _still_new(connection: Connection, plans: Sequence[Plan]) -> set[int]:
@@ -197,19 +304,24 @@ def _still_new(connection: Connection, plans: Sequence[Plan]) -> set[int]:
     return {row.id for row in connection.execute(query, {"ids": [plan.event_id for plan in plans]})}
 
 
-def _open_jobs(connection: Connection, plans: Sequence[Plan]) -> dict[str, list[_Open]]:
+def _open_jobs(connection: Connection, plans: Sequence[Plan]) -> dict[str, list[OpenJob]]:
     keys = {job.lock_key for plan in plans for job in plan.jobs}
     keys |= {NewJob(operation=name, target=target).lock_key for plan in plans for name, target in plan.confirms}
+    return open_jobs(connection, keys, hold=_hold(connection))
+
+
+def open_jobs(connection: Connection, keys: Collection[str], *, hold: str = "") -> dict[str, list[OpenJob]]:
+    """The open jobs of targets, by their lock keys, oldest first."""
     if not keys:
         return {}
     query = text(
-        "SELECT id, lock_key, operation, target, parameters, state, fence, progress FROM jobs"  # noqa: S608 - constants only
-        f" WHERE lock_key IN :keys AND {OPEN_STATES} ORDER BY id{_hold(connection)}"
-    ).bindparams(bindparam("keys", expanding=True))
-    found: dict[str, list[_Open]] = {}
-    for row in connection.execute(query, {"keys": sorted(keys)}):
+        "SELECT id, lock_key, operation, target, parameters, state, fence, progress, hold FROM jobs"  # noqa: S608 - constants only
+        f" WHERE lock_key IN (SELECT value FROM {_VALUES[connection.dialect.name]}) AND {OPEN_STATES} ORDER BY id{hold}"
+    )
+    found: dict[str, list[OpenJob]] = {}
+    for row in connection.execute(query, {"keys": json.dumps(sorted(keys))}):
         found.setdefault(row.lock_key, []).append(
-            _Open(
+            OpenJob(
                 id=row.id,
                 operation=row.operation,
                 target=row.target,
@@ -217,9 +329,18 @@ def _open_jobs(connection: Connection, plans: Sequence[Plan]) -> dict[str, list[
                 state=row.state,
                 tried=row.fence > 0,  # attempts are given back, a fence never falls
                 begun=row.progress != "{}",
+                waits_for_person=Hold.read(row.hold).approval is not None,
             )
         )
     return found
+
+
+def _stored(connection: Connection, rows: Sequence[Mapping[str, object]]) -> list[int]:
+    """Insert jobs; give their ids in the same order."""
+    if connection.dialect.name == "postgresql":
+        return sorted(connection.execute(_INSERT_POSTGRES, {"rows": json.dumps(rows)}).scalars())
+    statement = insert(jobs).returning(jobs.c.id, sort_by_parameter_order=True)
+    return [row.id for row in connection.execute(statement, rows)]
 
 
 def _hold(connection: Connection) -> str:
@@ -227,7 +348,7 @@ def _hold(connection: Connection) -> str:
     return " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
 
 
-def _reason_to_wait(line: Sequence[_Open]) -> str:
+def reason_to_wait(line: Sequence[OpenJob]) -> str:
     """Why a new job stands where it stands, from the open jobs of its target, oldest first."""
     before = [job.id for job in line if job.state in {"due", "running"}]
     if not before:
@@ -244,12 +365,22 @@ def _new_row(job: NewJob, parameters: str, plan: Plan, now: int) -> dict[str, ob
         "parameters": parameters,
         "rule": job.rule,
         "event_id": plan.event_id,
-        "state": "due",
-        "not_before": now,
+        "site": job.site,
+        "trigger_id": job.trigger,
+        "finished_at": None,
         "fence": 0,
         "attempts": 0,
         "progress": "{}",
         "evidence": canonical(plan.evidence),
         "created_at": now,
         "updated_at": now,
+    }
+
+
+def _terms(standing: Standing) -> dict[str, object]:
+    return {
+        "state": "held" if standing.held else "due",
+        "not_before": to_us(standing.not_before),
+        "not_after": standing.not_after and to_us(standing.not_after),
+        "hold": standing.hold and standing.hold.text(),
     }

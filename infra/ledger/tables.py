@@ -36,6 +36,19 @@ events = Table(
     Index("uq_events_receipt", "receipt", unique=True),
     Index("ix_events_new", "id", sqlite_where=text("state = 'new'"), postgresql_where=text("state = 'new'")),
     Index("ix_events_fault", "id", sqlite_where=text("state = 'fault'"), postgresql_where=text("state = 'fault'")),
+    Index(
+        "ix_events_malformed",
+        "id",
+        sqlite_where=text("state = 'malformed'"),
+        postgresql_where=text("state = 'malformed'"),
+    ),
+    Index(  # without those that are new: the receiver should not pay for it
+        "ix_events_device",
+        "device",
+        "id",
+        sqlite_where=text("state <> 'new'"),
+        postgresql_where=text("state <> 'new'"),
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -64,6 +77,10 @@ jobs = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
+    Column("site", Text),
+    Column("trigger_id", Text),  # the manual trigger that asked for it
+    Column("hold", Text),  # JSON: the terms that bind it, a window, an approval or a budget
+    Column("not_after", BigInteger),  # when its window closes: it is not begun from then on
     Index(
         "uq_jobs_running",
         "lock_key",
@@ -92,8 +109,35 @@ jobs = Table(
         sqlite_where=text("state = 'awaiting'"),
         postgresql_where=text("state = 'awaiting'"),
     ),
+    Index(
+        "ix_jobs_held", "not_before", "id", sqlite_where=text("state = 'held'"), postgresql_where=text("state = 'held'")
+    ),
+    Index(
+        "ix_jobs_closing",
+        "not_after",
+        sqlite_where=text("state = 'due' AND not_after IS NOT NULL"),
+        postgresql_where=text("state = 'due' AND not_after IS NOT NULL"),
+    ),
     Index("ix_jobs_parked", "id", sqlite_where=text("state = 'parked'"), postgresql_where=text("state = 'parked'")),
     Index("ix_jobs_event", "event_id"),
+    Index("ix_jobs_target", "target", "id"),
+    Index(
+        "ix_jobs_state",
+        "state",
+        "id",
+        sqlite_where=text("state <> 'succeeded'"),
+        postgresql_where=text("state <> 'succeeded'"),
+    ),
+    Index(
+        "ix_jobs_site", "site", "id", sqlite_where=text("site IS NOT NULL"), postgresql_where=text("site IS NOT NULL")
+    ),
+    Index(
+        "ix_jobs_trigger",
+        "trigger_id",
+        "id",
+        sqlite_where=text("trigger_id IS NOT NULL"),
+        postgresql_where=text("trigger_id IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -182,6 +226,145 @@ mobile_keys = Table(
         sqlite_where=text("job_id IS NOT NULL"),
         postgresql_where=text("job_id IS NOT NULL"),
     ),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),  # the public part of the key
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),  # viewer, operator, admin
+    Column("hash", Text, nullable=False),  # SHA-256 of the secret part
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("last_used_at", BigInteger),
+    Column("ended_at", BigInteger),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _KEY, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),  # canonical JSON, without secrets
+    Column("previous", Text, nullable=False),  # the hash of the row before
+    Column("hash", Text, nullable=False),  # SHA-256 of every other column
+    sqlite_autoincrement=True,
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("actor", Text, primary_key=True),
+    Column("key", Text, primary_key=True),  # the Idempotency-Key that the actor sent
+    Column("request_hash", Text, nullable=False),
+    Column("status", Integer),  # null only inside the transaction that makes the answer
+    Column("body", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_answers_created", "created_at"),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("spec", Text, nullable=False),  # canonical JSON: when, time zone, catch-up, jitter, parameters
+    Column("enabled", Integer, nullable=False),
+    Column("next_due", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+
+firings = Table(
+    "firings",
+    metadata,
+    Column("schedule", Text, primary_key=True),
+    Column("due_at", BigInteger, primary_key=True, autoincrement=False),  # a second beat collides
+    Column("fired_at", BigInteger, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index(
+        "ix_firings_open",
+        "due_at",
+        "schedule",
+        sqlite_where=text("outcome IN ('waiting', 'running')"),
+        postgresql_where=text("outcome IN ('waiting', 'running')"),
+    ),
+)
+
+triggers = Table(
+    "triggers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("idempotency_key", Text),
+    Column("request_hash", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("selection", Text, nullable=False),  # canonical JSON
+    Column("parameters", Text, nullable=False),  # canonical JSON
+    Column("total", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("uq_triggers_idempotency_key", "idempotency_key", unique=True),
+    Index("ix_triggers_created", "created_at"),
+    Index(
+        "ix_triggers_open",
+        "created_at",
+        sqlite_where=text("state IN ('planning', 'approving', 'cancelling')"),
+        postgresql_where=text("state IN ('planning', 'approving', 'cancelling')"),
+    ),
+)
+
+trigger_targets = Table(
+    "trigger_targets",
+    metadata,
+    Column("trigger_id", Text, primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("targets", Text, nullable=False),  # canonical JSON: those of one transaction, gone when they are planned
+)
+
+playbooks = Table(
+    "playbooks",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=True),
+    Column("text", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("activated_at", BigInteger),
+    Column("note", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+webhook_tokens = Table(
+    "webhook_tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("hash", Text, nullable=False),  # SHA-256 of the whole Authorization header value
+    Column("created_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger),
+)
+
+spending = Table(
+    "spending",
+    metadata,
+    Column("operation", Text, primary_key=True),
+    Column("day", Text, primary_key=True),  # YYYY-MM-DD in UTC
+    Column("jobs", Integer, nullable=False),
+)
+
+watermarks = Table(
+    "watermarks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
 )
 
 

@@ -73,7 +73,7 @@ class Upkeep:
             return _moment(at.scalar_one_or_none())
 
     def prune(self, now: datetime, *, keep: timedelta, limit: int = 1_000) -> int:
-        """Delete finished jobs and settled events older than `keep`, oldest first, `limit` of each at most.
+        """Delete finished jobs, settled events and ended triggers older than `keep`, `limit` of each at most.
 
         Work that is not finished stays whatever its age, and so does an event that such work came from, or that could
         not be planned.
@@ -87,7 +87,8 @@ class Upkeep:
             old_events = connection.execute(text(_OLD_EVENTS), bound).scalars().all()
             if old_events:
                 connection.execute(text("DELETE FROM events WHERE id = :id"), [{"id": event} for event in old_events])
-        return len(old_jobs) + len(old_events)
+            old_triggers = connection.execute(text(_OLD_TRIGGERS), bound).rowcount
+        return len(old_jobs) + len(old_events) + old_triggers
 
 
 _OLD_JOBS = "SELECT id FROM jobs WHERE finished_at < :before ORDER BY id LIMIT :limit"
@@ -103,6 +104,12 @@ _OLD_EVENTS = """
     AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.event_id = e.id)
     AND NOT EXISTS (SELECT 1 FROM event_jobs l WHERE l.event_id = e.id)
     ORDER BY id LIMIT :limit
+"""
+
+_OLD_TRIGGERS = """
+    DELETE FROM triggers WHERE id IN (
+        SELECT id FROM triggers t WHERE created_at < :before AND state IN ('planned', 'cancelled')
+        AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.trigger_id = t.id) ORDER BY created_at LIMIT :limit)
 """
 
 

@@ -17,10 +17,14 @@ from schemas.jobs import MOVES, Job, ParkedBecause, State
 
 _RUNNABLE: Final = f"""
     j.state = 'due' AND j.operation = :operation AND j.not_before <= :now
+    AND (j.not_after IS NULL OR j.not_after > :now OR j.progress <> '{{}}')
     AND NOT EXISTS (SELECT 1 FROM jobs e WHERE e.lock_key = j.lock_key AND e.{OPEN_STATES}
-                    AND (e.state = 'running' OR (e.state = 'due' AND e.id < j.id)))
+                    AND (e.state = 'running' OR (e.state = 'due' AND e.id < j.id
+                                                 AND (e.fence > 0 OR e.not_before <= :now))))
 """  # noqa: S608 - constants only
-"""Due, and first in the line of its target: jobs of one target run one at a time, in order of arrival."""
+"""Due, its window open or its work begun, and first in the line of its target: jobs of one target run one at a time, in
+order of arrival. One that waits for its next try keeps its place; one that is to begin later, and never began, holds up
+nobody."""
 
 _BATCH: Final = f"""
     SELECT j.id FROM jobs j WHERE {_RUNNABLE} AND (j.parameters, j.progress = '{{}}') = (
@@ -83,6 +87,7 @@ class Settlement:
     parked_because: ParkedBecause | None = None
     upstream_status: int | None = None
     counts: bool = True
+    tried: bool = True
 
 
 class Work:
@@ -131,10 +136,13 @@ class Work:
 
     def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
         """Write how attempts ended. A job whose fence has moved on is left as it is: a late worker writes nothing."""
-        rows = [_settled(settlement, to_us(now)) for settlement in sorted(settlements, key=lambda s: s.job.id)]
+        ordered = sorted(settlements, key=lambda s: s.job.id)
+        rows = [_settled(settlement, to_us(now)) for settlement in ordered]
+        tried = [row for settlement, row in zip(ordered, rows, strict=True) if settlement.tried]
         if rows:
             with self._database.writing() as connection:
-                connection.execute(self._attempt, rows)
+                if tried:
+                    connection.execute(self._attempt, tried)
                 connection.execute(_SETTLE, rows)
 
     def extend(self, ids: Collection[int], *, worker: str, now: datetime, lease: timedelta, longest: timedelta) -> int:
@@ -170,14 +178,14 @@ class Work:
         )
         found: dict[str, list[int]] = {}
         with self._database.reading() as connection:
-            for operation in _operations_due(connection):
+            for operation in operations_due(connection):
                 rows = connection.execute(query, {"operation": operation, "now": to_us(now), "limit": limit})
                 if ids := [row.id for row in rows]:
                     found[operation] = ids
         return found
 
 
-def _operations_due(connection: Connection) -> list[str]:
+def operations_due(connection: Connection) -> list[str]:
     """The distinct operations that have due jobs, by skipping through the index instead of reading all of it."""
     step = text("SELECT min(operation) FROM jobs WHERE state = 'due' AND operation > :after")
     found: list[str] = []

@@ -27,11 +27,13 @@ class CertificateLook:
 
     Attributes:
         serial: as a number, because the samples lose leading zeros.
+        validity_days: its whole life.
     """
 
     serial: int
     ca_name: str | None
     expires_at: datetime | None
+    validity_days: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,18 +65,18 @@ class WebhookLook:
 
 def read_device_info(document: object) -> dict[str, DeviceLook]:
     """Read an answer of ``/device/info/get``; items without a readable ROTPublicUID are skipped."""
-    looks = (read_look(item) for item in _items(document, "DeviceInfo"))
+    looks = (read_look(item) for item in items(document, "DeviceInfo"))
     return {look.uid: look for look in looks if look is not None}
 
 
 def read_look(item: object) -> DeviceLook | None:
     """Read one item of ``DeviceInfo``, whatever its shape; None when it names no device."""
-    uid = _first_uid(item)
+    uid = first_uid(item)
     if uid is None or not isinstance(item, dict):
         return None if uid is None else DeviceLook(uid=uid)
     return DeviceLook(
         uid=uid,
-        blacklisted=next((value for value in _found(item, "IsBlacklisted") if isinstance(value, bool)), None),
+        blacklisted=next((value for value in values_of(item, "IsBlacklisted") if isinstance(value, bool)), None),
         certificate=_certificate(item),
         renewal_pending=_renewal_pending(item),
         rotation=_rotation(item),
@@ -84,37 +86,37 @@ def read_look(item: object) -> DeviceLook | None:
 
 def read_uids(document: object) -> list[str]:
     """Read a page of ``/device/list/get``."""
-    uids = (_first_uid(item) for item in _items(document, "ROTPublicUIDs"))
+    uids = (first_uid(item) for item in items(document, "ROTPublicUIDs"))
     return [uid for uid in uids if uid is not None]
 
 
 def read_total(document: object) -> int | None:
     """Read ``TotalRecords`` of a page."""
-    return next((total for total in _found(document, "TotalRecords") if _is_whole(total)), None)
+    return next((total for total in values_of(document, "TotalRecords") if _is_whole(total)), None)
 
 
 def read_webhooks(document: object) -> list[WebhookLook]:
     """Read an answer of ``/notification/webhook/get``, a bare array whose items the document collapses."""
     return [
-        WebhookLook(url=url, type=_text(item, "NotificationType", "EventType"))
-        for item in _items(document, "Webhooks")
-        if (url := _text(item, "NotificationURL", "URL")) is not None
+        WebhookLook(url=url, type=whole_text(item, "NotificationType", "EventType"))
+        for item in items(document, "Webhooks")
+        if (url := whole_text(item, "NotificationURL", "URL")) is not None
     ]
 
 
 def read_text(document: object, key: str) -> str | None:
     """Read the first text under a key, such as ``AuthToken``."""
-    return _text(document, key)
+    return whole_text(document, key)
 
 
-def _items(document: object, key: str) -> list[Any]:
+def items(document: object, key: str) -> list[Any]:
     """Give the items of an answer that may be an array, an array under a key, or one item."""
-    found = document if isinstance(document, list) else next(_found(document, key), None)
+    found = document if isinstance(document, list) else next(values_of(document, key), None)
     return found if isinstance(found, list) else [] if found is None else [found]
 
 
-def _found(document: object, key: str) -> Iterator[Any]:
-    """Give every value under a key, the outermost first."""
+def values_of(document: object, key: str) -> Iterator[Any]:
+    """Give every value under a key, in any case, the outermost first."""
     wanted = key.lower()
     for mapping in _mappings(document):
         for name, value in mapping.items():
@@ -133,13 +135,15 @@ def _mappings(document: object) -> Iterator[dict[str, Any]]:
             waiting.extend(node)
 
 
-def _text(document: object, *keys: str) -> str | None:
-    values = (value for key in keys for value in _found(document, key))
+def whole_text(document: object, *keys: str) -> str | None:
+    """Give the first text under any of the keys, in their order."""
+    values = (value for key in keys for value in values_of(document, key))
     return next((value for value in values if isinstance(value, str) and value), None)
 
 
-def _first_uid(item: object) -> str | None:
-    for value in _found(item, "ROTPublicUID") if isinstance(item, dict) else (item,):
+def first_uid(item: object) -> str | None:
+    """Give the ROTPublicUID that an item names, or that it is."""
+    for value in values_of(item, "ROTPublicUID") if isinstance(item, dict) else (item,):
         try:
             return canonical_uid(value)
         except ValueError:
@@ -158,6 +162,7 @@ def _certificate(item: object) -> CertificateLook | None:
                 serial=serial,
                 ca_name=ca_name if isinstance(ca_name, str) else None,
                 expires_at=_moment(own.get("expirationdate")),
+                validity_days=days if _is_whole(days := own.get("certificatevalidity")) else None,
             )
     return None
 
@@ -186,27 +191,27 @@ def _moment(value: object) -> datetime | None:
 
 def _renewal_pending(item: object) -> bool | None:
     """Look for the Zerotouch group of the desired properties: an action in it waits for the device."""
-    found = (group for desired in _found(item, "DesiredProperties") for group in _found(desired, "Zerotouch"))
+    found = (group for desired in values_of(item, "DesiredProperties") for group in values_of(desired, "Zerotouch"))
     groups = [group for group in found if isinstance(group, dict | list)]
-    if any(action for group in groups for action in _found(group, "Action")):
+    if any(action for group in groups for action in values_of(group, "Action")):
         return True
     members = (member for group in groups for member in (group.values() if isinstance(group, dict) else group))
     return False if groups and not any(members) else None
 
 
 def _rotation(item: object) -> RotationPolicy | None:
-    places = (place for key in ("DesiredProperties", "CurrentProperties") for place in _found(item, key))
-    groups = (group for place in places for group in _found(place, "E2EKeyRotation"))
+    places = (place for key in ("DesiredProperties", "CurrentProperties") for place in values_of(item, key))
+    groups = (group for place in places for group in values_of(place, "E2EKeyRotation"))
     return next((policy for group in groups if (policy := _policy(group)) is not None), None)
 
 
 def _policy(group: object) -> RotationPolicy | None:
     """Read a policy in the one form in which two of the same meaning are equal."""
     try:
-        kind = RotationType(_text(group, "Type") or "")
+        kind = RotationType(whole_text(group, "Type") or "")
     except ValueError:
         return None
     if kind is RotationType.CONTINUOUS:
         return RotationPolicy(type=kind)
-    days = next((value for value in _found(group, "Days") if _is_whole(value)), _DAYS_UNLESS_TOLD)
+    days = next((value for value in values_of(group, "Days") if _is_whole(value)), _DAYS_UNLESS_TOLD)
     return RotationPolicy(type=kind, days=days)

@@ -146,6 +146,46 @@ class CertificateRenew(UbloxRequest):
     serial_numbers: _Names | None = Field(default=None, alias="SerialNumbers")
 
 
+class NotificationGet(UbloxRequest):
+    """One page of the notices about devices; the document does not say whether no selector may be given."""
+
+    path: ClassVar[str] = "/notification/get"
+    one_of: ClassVar[tuple[str, ...]] = ("rot_public_uids", "tag_names")
+
+    from_date: str = Field(alias="FromDate")
+    to_date: str | None = Field(default=None, alias="ToDate")
+    rot_public_uids: _Uids | None = Field(default=None, alias="ROTPublicUIDs")
+    tag_names: _Names | None = Field(default=None, alias="TagNames")
+    page_number: int = Field(default=1, alias="PageNumber", ge=1)
+
+
+class RootCaGet(UbloxRequest):
+    """One page of the account's root CAs."""
+
+    path: ClassVar[str] = "/ztp/rootca/get"
+
+    page_number: int = Field(default=1, alias="PageNumber", ge=1)
+
+
+class CloneGet(UbloxRequest):
+    """One page of the events by which devices were found to be cloned."""
+
+    path: ClassVar[str] = "/device/clone/get"
+
+    from_date: str = Field(alias="FromDate")
+    rot_public_uids: _Uids = Field(alias="ROTPublicUIDs")
+    page_number: int = Field(default=1, alias="PageNumber", ge=1)
+
+
+class SuspiciousGet(UbloxRequest):
+    """One page of the devices that u-blox has a doubt about."""
+
+    path: ClassVar[str] = "/device/suspicious/get"
+
+    rot_public_uids: _Uids = Field(alias="ROTPublicUIDs")
+    page_number: int = Field(default=1, alias="PageNumber", ge=1)
+
+
 class WebhookCreate(UbloxRequest):
     """A URL of ours for one notification type; the token comes back as the whole Authorization header."""
 

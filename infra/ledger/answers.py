@@ -1,0 +1,59 @@
+"""Answers that were given once under an Idempotency-Key, so that a repeat is answered and not done again."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from infra.ledger.tables import to_us
+
+KEPT: Final = timedelta(days=1)
+"""How long a repeat is known."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """Who asks, under which key, and a hash of what is asked."""
+
+    actor: str
+    key: str
+    request_hash: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Given:
+    """What was answered, and the hash of what had been asked."""
+
+    request_hash: str
+    status: int
+    body: str
+
+
+def begin(connection: Connection, asked: Asked, now: datetime) -> Given | None:
+    """Take the key in the caller's transaction, or give the answer that was given under it.
+
+    A second transaction with the same key waits here until the first has ended.
+    """
+    connection.execute(text("DELETE FROM answers WHERE created_at < :before"), {"before": to_us(now - KEPT)})
+    bound = {"actor": asked.actor, "key": asked.key, "request_hash": asked.request_hash, "now": to_us(now)}
+    taken = connection.execute(
+        text(
+            "INSERT INTO answers (actor, key, request_hash, created_at) VALUES (:actor, :key, :request_hash, :now)"
+            " ON CONFLICT DO NOTHING"
+        ),
+        bound,
+    )
+    if taken.rowcount:
+        return None
+    query = text("SELECT request_hash, status, body FROM answers WHERE actor = :actor AND key = :key")
+    row = connection.execute(query, bound).one()
+    return Given(request_hash=row.request_hash, status=row.status, body=row.body)
+
+
+def keep(connection: Connection, asked: Asked, *, status: int, body: str) -> None:
+    """Keep the answer, in the same transaction as what it tells of."""
+    connection.execute(
+        text("UPDATE answers SET status = :status, body = :body WHERE actor = :actor AND key = :key"),
+        {"actor": asked.actor, "key": asked.key, "status": status, "body": body},
+    )

@@ -1,0 +1,379 @@
+"""Manual triggers: taken in whole, planned, approved and cancelled chunk by chunk.
+
+Its targets stand in parts, each of which goes in the transaction that makes its jobs. So any number of processes may
+plan it, a crash costs nothing, and no target is planned twice.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, insert, text
+
+from infra.ledger.engine import Database
+from infra.ledger.holding import NothingToDecide, Said, approve_some, check_word
+from infra.ledger.planning import Plan, Planning, alone, canonical
+from infra.ledger.tables import from_us, storable, to_us, trigger_targets, triggers
+from schemas.jobs import NewJob, State
+from schemas.limits import Limits
+from schemas.triggers import Aim, Held, TriggerLine, TriggerQuery, TriggerState, TriggerView
+
+CHUNK: Final = {"sqlite": 128, "postgresql": 500}
+"""Targets of one transaction: on SQLite the receiver waits until it ends, on PostgreSQL only other planners do."""
+
+MOST_REASONS: Final = 20
+
+_OPEN: Final = "state IN ('planning', 'approving', 'cancelling')"
+"""Word for word the condition of the index."""
+
+_LINE: Final = "id, operation, actor, created_at, total, state, detail"
+
+_COUNTS: Final = text("SELECT trigger_id, state, count(*) AS jobs FROM jobs WHERE trigger_id IN :ids GROUP BY 1, 2")
+
+_HOLDS: Final = text(
+    "SELECT reason, count(*) AS jobs FROM jobs WHERE trigger_id = :id AND state = 'held'"
+    " GROUP BY reason ORDER BY 2 DESC, 1 LIMIT :limit"
+)
+
+_PART: Final = text("SELECT place, targets FROM trigger_targets WHERE trigger_id = :id ORDER BY place LIMIT 1")
+_PART_DONE: Final = text("DELETE FROM trigger_targets WHERE trigger_id = :id AND place = :place")
+_PARTS_LEFT: Final = text("DELETE FROM trigger_targets WHERE trigger_id = :id")
+
+_DETACH: Final = text("""
+    UPDATE jobs SET trigger_id = NULL, updated_at = :now
+    WHERE id IN :ids AND state IN ('held', 'due')
+      AND EXISTS (SELECT 1 FROM event_jobs WHERE event_jobs.job_id = jobs.id AND event_jobs.role = 'served')
+""").bindparams(bindparam("ids", expanding=True))
+"""Events of others rely on these jobs: they are the trigger's no longer, and stay."""
+
+_CANCEL: Final = text("""
+    UPDATE jobs SET state = 'cancelled', reason = :reason, finished_at = :now, updated_at = :now
+    WHERE id IN :ids AND trigger_id = :id AND state IN ('held', 'due') AND progress = '{}'
+""").bindparams(bindparam("ids", expanding=True))
+
+_NOT_RUN: Final = (
+    "SELECT id FROM jobs WHERE trigger_id = :id AND state IN ('held', 'due') AND progress = '{}'"
+    " ORDER BY id LIMIT :limit"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """A trigger as it is taken in.
+
+    Attributes:
+        key: what names the request for ever, so that a repeat finds this trigger; None where nothing does.
+        limits: on which terms its jobs may run.
+    """
+
+    id: str
+    actor: str
+    at: datetime
+    operation: str
+    parameters: Mapping[str, Any]
+    asked: Mapping[str, Any]
+    aims: Sequence[Aim]
+    limits: Limits | None
+    reason: str
+    key: str | None
+    request_hash: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """What one transaction did to a trigger.
+
+    Attributes:
+        over: whether nothing is left to be done about it.
+        due: ids of jobs that can run now, by operation.
+    """
+
+    trigger: str
+    over: bool
+    due: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+
+class Triggers:
+    """The manual triggers of the ledger."""
+
+    def __init__(self, database: Database, planning: Planning) -> None:
+        self._database = database
+        self._planning = planning
+        self.chunk = CHUNK["sqlite" if database.is_sqlite else "postgresql"]
+
+    def add(self, connection: Connection, asked: Asked) -> None:
+        """Take a trigger in, in the caller's transaction."""
+        detail = {"planned": 0, "made": 0, "served": 0, "reason": asked.reason}
+        if asked.limits is not None:
+            detail["limits"] = asked.limits.model_dump(mode="json", exclude_none=True)
+        row = {
+            "id": asked.id,
+            "idempotency_key": asked.key,
+            "request_hash": asked.request_hash,
+            "actor": asked.actor,
+            "created_at": to_us(asked.at),
+            "operation": asked.operation,
+            "selection": canonical(asked.asked),
+            "parameters": canonical(asked.parameters),
+            "total": len(asked.aims),
+            "state": "planning",
+            "detail": canonical(detail),
+        }
+        connection.execute(insert(triggers), row)
+        aims = [[aim.target, aim.site, aim.lock] for aim in asked.aims]
+        parts = [aims[start : start + self.chunk] for start in range(0, len(aims), self.chunk)]
+        rows = [
+            {"trigger_id": asked.id, "place": place, "targets": json.dumps(part)} for place, part in enumerate(parts)
+        ]
+        connection.execute(insert(trigger_targets), rows)
+
+    def known(self, connection: Connection, key: str) -> tuple[str, str] | None:
+        """The id and the request's hash of the trigger that was asked for under a key."""
+        query = text("SELECT id, request_hash FROM triggers WHERE idempotency_key = :key")
+        row = connection.execute(query, {"key": key}).one_or_none()
+        return None if row is None else (row.id, row.request_hash)
+
+    def waiting(self) -> str | None:
+        """The oldest trigger about which something is left to be done."""
+        query = text(f"SELECT id FROM triggers WHERE {_OPEN} ORDER BY created_at LIMIT 1")  # noqa: S608 - constants only
+        with self._database.reading() as connection:
+            found: str | None = connection.execute(query).scalar_one_or_none()
+            return found
+
+    def page(self, asked: TriggerQuery, before: datetime | None = None) -> tuple[list[TriggerLine], datetime | None]:
+        """Triggers older than a moment, the newest first, and where the next page begins."""
+        where, bound = ["true"], {"limit": asked.limit + 1}
+        for moment, condition in ((before, "<"), (asked.until, "<"), (asked.since, ">=")):
+            if moment is not None:
+                name = f"at_{len(where)}"
+                where.append(f"created_at {condition} :{name}")
+                bound[name] = to_us(moment)
+        query = text(
+            f"SELECT {_LINE} FROM triggers WHERE {' AND '.join(where)} ORDER BY created_at DESC, id LIMIT :limit"  # noqa: S608 - our own names
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(query, bound).all()
+            shown = rows[: asked.limit]
+            counts = _counts(connection, [row.id for row in shown])
+        lines = [TriggerLine(**_line(row, counts[row.id])) for row in shown]
+        return lines, from_us(shown[-1].created_at) if len(rows) > asked.limit else None
+
+    def show(self, trigger: str) -> TriggerView | None:
+        """One trigger, with how far it has come."""
+        with self._database.reading() as connection:
+            return show(connection, trigger)
+
+    def cancel(self, connection: Connection, trigger: str, words: str) -> bool:
+        """Stop planning a trigger, in the caller's transaction; the steps that follow cancel what has not run.
+
+        Returns:
+            whether that was news.
+        """
+        alone(connection)
+        row = _row(connection, trigger, hold=True)
+        if row is None or row.state in {"cancelling", "cancelled"}:
+            return False
+        _write(connection, trigger, "cancelling", {**json.loads(row.detail), "cancelled_because": storable(words)})
+        return True
+
+    def approve(self, connection: Connection, trigger: str, said: Said) -> bool:
+        """Agree to a trigger, in the caller's transaction; the steps that follow let its jobs go.
+
+        Returns:
+            whether that was news.
+
+        Raises:
+            NotAllowed: the role is too low, or it is one's own wish.
+            NothingToDecide: nobody's approval is waited for.
+        """
+        alone(connection)
+        row = _row(connection, trigger, hold=True)
+        detail = {} if row is None else json.loads(row.detail)
+        if row is None or "approved_by" in detail:
+            return False
+        limits = _limits(detail)
+        if limits is None or limits.approval is None or row.state in {"cancelling", "cancelled"}:
+            raise NothingToDecide(f"trigger {trigger} waits for nobody's approval")
+        check_word(limits, said, asked_by=row.actor)
+        state = "approving" if row.state == "planned" else row.state
+        _write(connection, trigger, state, {**detail, "approved_by": said.actor})
+        return True
+
+    def step(self, trigger: str, now: datetime) -> Step:
+        """Do the next bit that is to be done about a trigger, in one transaction."""
+        with self._database.writing() as connection:
+            alone(connection)
+            row = _row(connection, trigger, hold=True, whole=True)
+            match None if row is None else row.state:
+                case "planning":
+                    return self._plan(connection, row, now)
+                case "approving":
+                    return _approve(connection, row, now, self.chunk)
+                case "cancelling":
+                    return _cancel(connection, row, now, self.chunk)
+                case _:
+                    return Step(trigger=trigger, over=True)
+
+    def _plan(self, connection: Connection, row: Any, now: datetime) -> Step:
+        detail = json.loads(row.detail)
+        part = connection.execute(_PART, {"id": row.id}).one()
+        connection.execute(_PART_DONE, {"id": row.id, "place": part.place})
+        aims = json.loads(part.targets)
+        limits = _limits(detail)
+        parameters = json.loads(row.parameters)
+        jobs = [
+            NewJob(
+                operation=row.operation,
+                target=target,
+                parameters=parameters,
+                site=site,
+                lock=lock,
+                trigger=row.id,
+                limits=limits,
+            )
+            for target, site, lock in aims
+        ]
+        plan = Plan(event_id=None, verdict="a person asks", jobs=jobs, evidence={"trigger": row.id})
+        planned = self._planning.add(connection, [plan], now)
+        detail["planned"] += len(aims)
+        detail["made"] += planned.made
+        detail["served"] += planned.served
+        made = detail["planned"] >= row.total
+        state = ("approving" if "approved_by" in detail else "planned") if made else "planning"
+        _write(connection, row.id, state, detail)
+        return Step(trigger=row.id, over=state == "planned", due=planned.due)
+
+    def devices_of_events(
+        self, event_type: str, since: datetime | None, until: datetime | None, most: int
+    ) -> list[str]:
+        """The devices of which events of a type came, `most` at the most."""
+        where = "event_type = :what AND device IS NOT NULL"
+        return self._distinct("device", "events", where, {"what": event_type}, ("received_at", since, until), most)
+
+    def targets_of_jobs(
+        self, operation: str, state: State, since: datetime | None, until: datetime | None, most: int
+    ) -> list[str]:
+        """The targets of the jobs of an operation that stand in a state, `most` at the most."""
+        where = f"state = '{state.value}' AND operation = :what"  # literal: partial indexes are used only so
+        if state is not State.SUCCEEDED:
+            where += " AND state <> 'succeeded'"
+        return self._distinct("target", "jobs", where, {"what": operation}, ("created_at", since, until), most)
+
+    def _distinct(
+        self,
+        column: str,
+        table: str,
+        where: str,
+        bound: Mapping[str, object],
+        when: tuple[str, datetime | None, datetime | None],
+        most: int,
+    ) -> list[str]:
+        at, since, until = when
+        values: dict[str, object] = {**bound, "limit": most}
+        for name, moment, sign in (("since", since, ">="), ("until", until, "<")):
+            if moment is not None:
+                where += f" AND {at} {sign} :{name}"
+                values[name] = to_us(moment)
+        query = text(f"SELECT DISTINCT {column} FROM {table} WHERE {where} ORDER BY 1 LIMIT :limit")  # noqa: S608 - values are bound, the rest is our own
+        with self._database.reading() as connection:
+            return list(connection.execute(query, values).scalars())
+
+
+def show(connection: Connection, trigger: str) -> TriggerView | None:
+    """One trigger in the caller's transaction."""
+    row = _row(connection, trigger, whole=True)
+    if row is None:
+        return None
+    counts = _counts(connection, [trigger])[trigger]
+    detail = json.loads(row.detail)
+    held = connection.execute(_HOLDS, {"id": trigger, "limit": MOST_REASONS}) if counts.get(State.HELD) else ()
+    return TriggerView(
+        **_line(row, counts),
+        parameters=json.loads(row.parameters),
+        asked=json.loads(row.selection),
+        limits=_given(detail),
+        approved_by=detail.get("approved_by"),
+        made=detail["made"],
+        served=detail["served"],
+        jobs=counts,
+        holds=[Held(why=one.reason, jobs=one.jobs) for one in held],
+    )
+
+
+def _row(connection: Connection, trigger: str, *, hold: bool = False, whole: bool = False) -> Any:
+    columns = f"{_LINE}, parameters, selection" if whole else _LINE
+    lock = " FOR UPDATE" if hold and connection.dialect.name == "postgresql" else ""
+    query = text(f"SELECT {columns} FROM triggers WHERE id = :id{lock}")  # noqa: S608 - constants only
+    return connection.execute(query, {"id": trigger}).one_or_none()
+
+
+def _write(connection: Connection, trigger: str, state: str, detail: Mapping[str, Any]) -> None:
+    statement = text("UPDATE triggers SET state = :state, detail = :detail WHERE id = :id")
+    connection.execute(statement, {"id": trigger, "state": state, "detail": canonical(detail)})
+
+
+def _approve(connection: Connection, row: Any, now: datetime, chunk: int) -> Step:
+    detail = json.loads(row.detail)
+    count, released = approve_some(connection, row.id, detail["approved_by"], now, chunk)
+    over = count < chunk
+    if over:
+        _write(connection, row.id, "planned", detail)
+    return Step(trigger=row.id, over=over, due=released.due)
+
+
+def _cancel(connection: Connection, row: Any, now: datetime, chunk: int) -> Step:
+    lock = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
+    detail = json.loads(row.detail)
+    ids = list(connection.execute(text(_NOT_RUN + lock), {"id": row.id, "limit": chunk}).scalars())
+    if ids:
+        connection.execute(_DETACH, {"ids": ids, "now": to_us(now)})
+        bound = {"id": row.id, "ids": ids, "reason": detail["cancelled_because"], "now": to_us(now)}
+        connection.execute(_CANCEL, bound)
+    over = len(ids) < chunk
+    if over:
+        connection.execute(_PARTS_LEFT, {"id": row.id})
+        _write(connection, row.id, "cancelled", detail)
+    return Step(trigger=row.id, over=over)
+
+
+def _counts(connection: Connection, ids: Sequence[str]) -> dict[str, dict[State, int]]:
+    found: dict[str, dict[State, int]] = {trigger: {} for trigger in ids}
+    if ids:
+        query = _COUNTS.bindparams(bindparam("ids", expanding=True))
+        for row in connection.execute(query, {"ids": list(ids)}):
+            found[row.trigger_id][State(row.state)] = row.jobs
+    return found
+
+
+def _line(row: Any, counts: Mapping[State, int]) -> dict[str, Any]:
+    detail = json.loads(row.detail)
+    return {
+        "id": row.id,
+        "operation": row.operation,
+        "actor": row.actor,
+        "reason": detail["reason"],
+        "created_at": from_us(row.created_at),
+        "state": _state(row.state, counts),
+        "total": row.total,
+        "planned": detail["planned"],
+    }
+
+
+def _state(stored: str, counts: Mapping[State, int]) -> TriggerState:
+    if stored not in {"planned", "approving"}:
+        return TriggerState(stored)
+    unfinished = any(counts.get(state) for state in (State.HELD, State.DUE, State.RUNNING, State.AWAITING))
+    return TriggerState.RUNNING if unfinished else TriggerState.FINISHED
+
+
+def _given(detail: Mapping[str, Any]) -> Limits | None:
+    """The terms that were asked for."""
+    return Limits.model_validate_json(json.dumps(detail["limits"])) if "limits" in detail else None
+
+
+def _limits(detail: Mapping[str, Any]) -> Limits | None:
+    """The terms of jobs that are still to be made."""
+    given = _given(detail)
+    return given.model_copy(update={"approval": None}) if given and "approved_by" in detail else given

@@ -1,0 +1,220 @@
+"""The words of a manual trigger: what is asked for, what would follow, and how far it has come."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from schemas.admin import Id, Instant, Moments, Reason, Shape, Words
+from schemas.events import EventType
+from schemas.jobs import State
+from schemas.limits import Approval, Budget, Limits, Window
+from schemas.views import JobLine
+
+MOST_TARGETS: Final = 100_000
+MOST_SHOWN: Final = 10_000
+"""Jobs that a dry run lists; its counts are about all."""
+
+Target = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+SiteName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+
+
+class Sight(Shape):
+    """Times between which something was."""
+
+    since: Annotated[Instant, Field(description="not before")] | None = None
+    until: Annotated[Instant, Field(description="before")] | None = None
+
+
+class OfEvents(Sight):
+    """The devices of which events of this type came."""
+
+    type: Annotated[EventType, Field(strict=False)]
+
+
+class OfJobs(Sight):
+    """The targets of jobs that stand so."""
+
+    state: Annotated[State, Field(strict=False)]
+    operation: Words
+
+
+class Query(Shape):
+    """Targets by what the ledger knows of them: exactly one of events, jobs."""
+
+    events: OfEvents | None = None
+    jobs: OfJobs | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.events is None) == (self.jobs is None):
+            raise ValueError("expected exactly one of events, jobs")
+        return self
+
+
+class Targets(Shape):
+    """What to work on: any of these together, or all."""
+
+    devices: list[Target] = Field(
+        default=[], max_length=MOST_TARGETS, description="what the operation works on, such as ROTPublicUIDs, by name"
+    )
+    sites: list[SiteName] = Field(default=[], max_length=10_000, description="whatever belongs to these sites")
+    tags: list[Words] = Field(default=[], max_length=1_000, description="whatever belongs to sites with these tags")
+    query: Query | None = None
+    all: bool = False
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        named = bool(self.devices or self.sites or self.tags or self.query)
+        if self.all == named:
+            raise ValueError("expected some of devices, sites, tags, query, or all alone")
+        return self
+
+
+class NewTrigger(Shape):
+    """A manual trigger."""
+
+    operation: Annotated[str, Field(max_length=100, description="such as ublox.rotate_e2e_key")]
+    parameters: dict[str, Any] = Field(default={}, description="as the operation takes them; defaults fill the rest")
+    targets: Targets
+    dry_run: Annotated[bool, Field(description="true: tell what would follow, and do nothing")] = False
+    reason: Reason = ""
+    window: Window | None = None
+    approval: Approval | None = None
+    budget: Annotated[Budget | None, Field(description="null: what the playbook sets for the operation")] = None
+
+    @property
+    def limits(self) -> Limits | None:
+        """On which terms its jobs may run; None where there are none."""
+        if self.window is None and self.approval is None and self.budget is None:
+            return None
+        return Limits(window=self.window, approval=self.approval, budget=self.budget)
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """One target of a trigger, the site that it belongs to, and its lock where that is another than the target."""
+
+    target: str
+    site: str | None = None
+    lock: str = ""
+
+
+class Expected(Shape):
+    """What would become of one target.
+
+    Attributes:
+        then: ``due``: a job would run; ``held``: a job would wait; ``served``: a job that is there does it already.
+        job: the number of that job.
+        supersedes: jobs whose place the new one would take.
+    """
+
+    target: str
+    site: str | None
+    then: Literal["due", "held", "served"]
+    why: str
+    job: Id | None = None
+    supersedes: list[Id] = Field(default=[])
+
+
+class Held(Shape):
+    """How many jobs would be held for one reason."""
+
+    why: str
+    jobs: int
+
+
+class Calls(Shape):
+    """The calls of one batch after another.
+
+    Attributes:
+        batches: how many there would be now; a target that fails alone, or is held, makes more.
+        largest: targets of a batch at the most.
+        each: what each batch asks of the outside system, in order.
+    """
+
+    batches: int
+    largest: int
+    each: list[str]
+
+
+class TriggerPreview(Shape):
+    """What would follow of a trigger; nothing was done."""
+
+    operation: str
+    parameters: dict[str, Any]
+    total: int
+    due: int
+    held: int
+    served: int
+    holds: list[Held]
+    calls: Calls
+    targets: Annotated[list[Expected], Field(description=f"the first {MOST_SHOWN}")]
+    notes: list[str]
+
+
+class TriggerState(StrEnum):
+    """Where a trigger stands."""
+
+    PLANNING = "planning"  # its jobs are being made
+    RUNNING = "running"  # they are made, and some are not finished
+    FINISHED = "finished"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"  # what had not run is cancelled; what had goes on to its end
+
+
+class TriggerLine(Shape):
+    """A trigger in one line.
+
+    Attributes:
+        total: its targets.
+        planned: how many of them have been dealt with.
+    """
+
+    id: str
+    operation: str
+    actor: str
+    reason: str
+    created_at: datetime
+    state: TriggerState
+    total: int
+    planned: int
+
+
+class TriggerView(TriggerLine):
+    """A trigger with how far it has come.
+
+    Attributes:
+        made: jobs that were made for it.
+        served: targets for which a job was there already.
+        jobs: how many of its jobs stand in each state.
+        holds: what its held jobs wait for.
+    """
+
+    parameters: dict[str, Any]
+    asked: dict[str, Any]
+    limits: Limits | None
+    approved_by: str | None
+    made: int
+    served: int
+    jobs: dict[State, int]
+    holds: list[Held]
+
+
+class TriggerPath(Shape):
+    """Which trigger."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^trg_[0-9a-f]{24}$")]
+
+
+class TriggerQuery(Moments):
+    """Which triggers."""
+
+
+class Decided(Shape):
+    """What a person's word did to a job."""
+
+    changed: bool
+    job: JobLine
