@@ -3,9 +3,13 @@
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from infra.ledger import Settlement
 from schemas.jobs import Again, Awaiting, Done, Job, Outcome, Parked, ParkedBecause, State
+
+_CHAIN: Final = 1000
+"""Links of a chain of pauses that are told again; no job has more attempts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,10 +20,19 @@ class Patience:
     base: float
     cap: float
 
-    def pause(self, attempt: int) -> float:
-        """A random pause up to the doubled base (full jitter), so that a thousand failures do not return together."""
-        most = min(self.cap, self.base * 2.0 ** min(attempt, 30))
-        return random.uniform(self.base / 2, most)  # noqa: S311 - spreads load, keeps no secret
+    def pause(self, attempt: int, chain: str) -> float:
+        """The pause after an attempt, by decorrelated jitter: between the base and three times the pause before it.
+
+        Args:
+            attempt: 1 for the first.
+            chain: names the job. Its pauses are a chain that can be told again from the name, so that the one before
+                needs no place in the ledger; the chains of a thousand jobs that failed together drift apart.
+        """
+        dice = random.Random(chain)  # noqa: S311 - spreads load, keeps no secret
+        pause = self.base
+        for _ in range(min(attempt, _CHAIN)):
+            pause = min(self.cap, dice.uniform(self.base, 3 * pause))
+        return pause
 
 
 def settlement_of(job: Job, outcome: Outcome, now: datetime, patience: Patience) -> Settlement:
@@ -48,7 +61,8 @@ def _again(job: Job, outcome: Again, now: datetime, patience: Patience) -> Settl
     if outcome.counts and job.attempt >= patience.max_attempts:
         because = ParkedBecause.OUR_FAULT if outcome.our_fault else ParkedBecause.EXHAUSTED
         return _parked(job, f"{outcome.reason} (after {job.attempt} attempts)", because, now, outcome.status)
-    pause = patience.pause(job.attempt) if outcome.after is None else outcome.after
+    chain = f"{job.id} {job.created_at.isoformat()}"
+    pause = patience.pause(job.attempt, chain) if outcome.after is None else outcome.after
     not_before = now + timedelta(seconds=pause)
     return Settlement(
         job=job,
@@ -58,6 +72,7 @@ def _again(job: Job, outcome: Again, now: datetime, patience: Patience) -> Settl
         progress=outcome.progress,
         upstream_status=outcome.status,
         counts=outcome.counts,
+        tried=outcome.tried,
     )
 
 

@@ -247,5 +247,6 @@ class SharedSession(Generic[H]):
 def _unsent(error: UpstreamError) -> UpstreamError:
     """Give each waiting thread an error of its own, for a call that was not made because there is no session."""
     if isinstance(error, TryAgain):
-        return TryAgain(str(error), call=error.call, status=error.status, sent=False, retry_after=error.retry_after)
+        kind = type(error)  # what our own guard holds back stays so
+        return kind(str(error), call=error.call, status=error.status, sent=False, retry_after=error.retry_after)
     return type(error)(str(error), call=error.call, status=error.status, sent=False)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.errors import Busy, OurFault, Refused, TryAgain, UpstreamError
+from schemas.errors import Busy, NotYet, OurFault, Refused, TryAgain, UpstreamError
 from schemas.jobs import MOVES, Again, Awaiting, Done, Job, Outcome, Parked, ParkedBecause, State
 from services.operations.contract import BUSY_PAUSE, outcome_of
 from services.settling import Patience, settlement_of
@@ -48,7 +48,7 @@ def test_a_parked_job_says_which_person_is_needed(because: ParkedBecause) -> Non
 def test_passing_trouble_is_tried_again_after_a_pause_that_a_person_can_read() -> None:
     settled = settlement_of(job(), Again(reason="answered 503", status=503, progress={"a": 1}), NOW, PATIENCE)
     assert settled.state is State.DUE
-    assert NOW + timedelta(seconds=1) <= settled.not_before <= NOW + timedelta(seconds=4)
+    assert NOW + timedelta(seconds=2) <= settled.not_before <= NOW + timedelta(seconds=6)
     assert settled.reason == f"answered 503; next attempt {settled.not_before:%d %b %H:%M:%S} UTC"
     assert (settled.progress, settled.upstream_status, settled.counts) == ({"a": 1}, 503, True)
 
@@ -84,17 +84,32 @@ def test_waiting_for_a_busy_upstream_spends_no_attempt_however_often() -> None:
     assert settled.not_before == NOW + timedelta(hours=1)
 
 
-@given(attempt=st.integers(1, 100_000), base=st.floats(0.001, 60), factor=st.floats(1, 10_000))
-def test_a_pause_lies_between_half_the_base_and_the_cap(attempt: int, base: float, factor: float) -> None:
+@given(attempt=st.integers(1, 100_000), base=st.floats(0.001, 60), factor=st.floats(1, 10_000), chain=st.text())
+def test_a_pause_lies_between_the_base_and_the_cap(attempt: int, base: float, factor: float, chain: str) -> None:
     patience = Patience(max_attempts=8, base=base, cap=base * factor)
-    pause = patience.pause(attempt)
-    assert base / 2 <= pause <= min(patience.cap, base * 2.0 ** min(attempt, 30))
+    assert base <= patience.pause(attempt, chain) <= patience.cap
+
+
+@given(attempt=st.integers(1, 200), chain=st.text())
+def test_each_pause_grows_from_the_one_before_it_by_three_times_at_most(attempt: int, chain: str) -> None:
+    before, pause = PATIENCE.pause(attempt, chain), PATIENCE.pause(attempt + 1, chain)
+    assert pause <= min(PATIENCE.cap, 3 * before)
+    assert pause == PATIENCE.pause(attempt + 1, chain), "it can be told again"
 
 
 def test_pauses_are_spread_so_that_a_thousand_failures_do_not_return_together() -> None:
-    pauses = [PATIENCE.pause(5) for _ in range(1000)]
+    pauses = [PATIENCE.pause(5, f"job {number}") for number in range(1000)]
     assert min(pauses) < 15
     assert max(pauses) > 45
+    assert max(pauses.count(pause) for pause in set(pauses) - {PATIENCE.cap}) == 1
+
+
+def test_what_we_held_back_ourselves_leaves_no_trace_of_an_attempt() -> None:
+    error = NotYet("u-blox breaker open, next probe 12:00:30 UTC", call="/c", sent=False, retry_after=30.0)
+    settled = settlement_of(job(attempt=99), outcome_of(error), NOW, PATIENCE)
+    assert (settled.state, settled.counts, settled.tried) == (State.DUE, False, False)
+    assert settled.not_before == NOW + timedelta(seconds=30)
+    assert settled.reason.startswith("u-blox breaker open, next probe 12:00:30 UTC; next attempt")
 
 
 OUTCOMES = st.one_of(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from pydantic import SecretStr, ValidationError
 
@@ -17,21 +17,30 @@ from schemas.errors import OurFault
 from schemas.events import EventType
 from schemas.ublox import (
     BATCH,
+    AuthorityLook,
     CertificateRenew,
+    CloneGet,
     Detail,
     DeviceFilter,
     DeviceInfoGet,
     DeviceListGet,
     DeviceLook,
     KeyRotate,
+    NotificationGet,
+    RootCaGet,
     RotationPolicy,
+    Suspect,
+    SuspiciousGet,
     UbloxRequest,
     WebhookCreate,
     WebhookDelete,
     WebhookGet,
     WebhookLook,
     WebhookUpdate,
+    read_authorities,
     read_device_info,
+    read_notices,
+    read_suspects,
     read_total,
     read_uids,
     read_webhooks,
@@ -40,6 +49,8 @@ from services.clients.answers import Answer
 from services.clients.transport import Transport
 from services.clients.ublox.faults import fault
 from services.clients.ublox.session import Session
+
+T = TypeVar("T")
 
 EVERYTHING: Final = tuple(Detail)
 
@@ -120,6 +131,52 @@ class Ublox:
             if not fresh or (total is not None and met >= total):
                 return
 
+    def notices(self, uids: Collection[str], since: datetime, until: datetime) -> Iterator[list[dict[str, Any] | None]]:
+        """Walk through the notices about up to 100 devices (``/notification/get``), page by page.
+
+        Each is written as the webhook would have sent it; None stands for one that makes no sense. The period has an
+        end, so that what comes meanwhile does not move the pages.
+        """
+        with _checked(NotificationGet, uids):
+            first = NotificationGet(
+                rot_public_uids=tuple(uids), from_date=_with_offset(since), to_date=_with_offset(until)
+            )
+        return self._pages(first, read_notices)
+
+    def root_cas(self) -> list[AuthorityLook]:
+        """Give the account's root CAs (``/ztp/rootca/get``)."""
+        return [look for page in self._pages(RootCaGet(), read_authorities) for look in page]
+
+    def clones(self, uids: Collection[str], since: datetime) -> list[Suspect]:
+        """Ask which of up to 100 devices were found to be cloned (``/device/clone/get``)."""
+        with _checked(CloneGet, uids):
+            first = CloneGet(rot_public_uids=tuple(uids), from_date=_with_offset(since))
+        pages = self._pages(first, lambda document: read_suspects(document, "ClonedEvents"))
+        return [suspect for page in pages for suspect in page]
+
+    def suspects(self, uids: Collection[str]) -> list[Suspect]:
+        """Ask which of up to 100 devices u-blox has a doubt about (``/device/suspicious/get``)."""
+        with _checked(SuspiciousGet, uids):
+            first = SuspiciousGet(rot_public_uids=tuple(uids))
+        pages = self._pages(first, lambda document: read_suspects(document, "SuspiciousDevices"))
+        return [suspect for page in pages for suspect in page]
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._transport.close()
+
+    def _pages(self, first: UbloxRequest, read: Callable[[object], list[T]]) -> Iterator[list[T]]:
+        """Ask page by page until one is empty, or as many came as there are; a page is at most 100 long."""
+        met, number = 0, 1
+        while True:
+            document = self._call(first.model_copy(update={"page_number": number})).json()
+            page = read(document)
+            yield page
+            met, number = met + len(page), number + 1
+            total = read_total(document)
+            if not page or (total is not None and met >= total):
+                return
+
     def create_webhook(self, url: str, *, token: SecretStr, event_type: EventType) -> None:
         """Register a URL of ours for one type of notification (``/notification/webhook/create``)."""
         with _checked(WebhookCreate):
@@ -160,6 +217,11 @@ class Ublox:
         return self._transport.request(
             "POST", request.path, body=request.body(), headers=headers, conceal=request.concealed()
         )
+
+
+def _with_offset(moment: datetime) -> str:
+    """A time as the samples of FromDate and ToDate write it, 2020-02-01T00:00:00+00:00."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds")
 
 
 @contextmanager

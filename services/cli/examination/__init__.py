@@ -1,0 +1,1 @@
+"""What `keyturn doctor` looks at, part by part."""
