@@ -10,7 +10,9 @@ from pydantic import BaseModel, ValidationError
 
 from schemas.errors import InputError
 from schemas.events import DEVICE_EVENTS, KNOWN_TYPES
-from schemas.playbook import LOOPS, TARGETS_OF, UNENFORCED
+from schemas.playbook import LIMITS, LOOPS, TARGETS_OF
+from schemas.rhythm import Rhythm
+from schemas.schedules import Spec
 from services.playbook.conditions import compile_condition
 from services.playbook.faults import Fault, choice, shape_faults
 from services.playbook.positions import Path
@@ -60,10 +62,9 @@ def _effect(rule: RawRule, _: Operations) -> Iterator[Found]:
         yield ("do",), "expected at least one operation"
 
 
-def _unenforced(rule: RawRule, _: Operations) -> Iterator[Found]:
-    for field in UNENFORCED:
-        if field in rule:
-            yield (field,), "not enforced yet, so it is refused instead of ignored"
+def _limits(rule: RawRule, _: Operations) -> Iterator[Found]:
+    if "do" not in rule:
+        yield from (((field,), "limits jobs, and the rule makes none") for field in LIMITS if field in rule)
 
 
 def _condition(rule: RawRule, _: Operations) -> Iterator[Found]:
@@ -116,12 +117,27 @@ def _targets(rule: RawRule, operations: Operations) -> Iterator[Found]:
             yield ("do", position, "operation"), f'{operation} needs targets = "{fitting}"'
 
 
+def _schedule(rule: RawRule, _: Operations) -> Iterator[Found]:
+    trigger = rule.get("on")
+    if not isinstance(trigger, dict) or not isinstance(trigger.get("schedule"), str):
+        return
+    try:
+        Rhythm(Spec(cron=trigger["schedule"], timezone=trigger.get("timezone", "UTC")))
+    except ValidationError:
+        return  # the shape's fault is told already
+    except InputError as error:
+        for fault in error.faults:
+            field, _colon, text = fault.partition(": ")
+            yield ("on", {"cron": "schedule"}.get(field, field)), text
+
+
 _CHECKS: Final[tuple[Callable[[RawRule, Operations], Iterator[Found]], ...]] = (
     _effect,  # a rule without effect, or with two, is a slip
-    _unenforced,  # a limit that nobody keeps is worse than none
+    _limits,  # a limit without jobs is a slip
     _condition,  # what cannot be read now would fail at the first event
     _confirmed,  # a typing slip would confirm nothing for ever
     _event_needed,  # a schedule has no event to look at
+    _schedule,  # a moment that never comes would fire nothing for ever
     _device_needed,  # a root CA has no device to work on
     _targets,  # a Tap has no certificate of u-blox, a u-blox device no list of mobile keys
     _loops,  # a rule must not answer its own work

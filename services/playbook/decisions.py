@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from schemas.events import Notification
 from schemas.fleet import Fleet, SiteTargets
 from schemas.jobs import NewJob
+from schemas.limits import Budget, Limits
 from schemas.playbook import Decision, PlaybookDocument, Rule, RuleView, Targets
 from services.playbook.checks import complete_parameters
 from services.playbook.conditions import Condition, compile_condition, view_of
@@ -48,6 +49,7 @@ class _LoadedRule:
     targets: Targets
     alert: str | None
     confirm: str | None
+    limits: Limits | None
 
 
 @dataclass(slots=True)
@@ -136,6 +138,15 @@ class Playbook:
                 draft.notes.append(f"rule {rule.name}: {held}")
         return draft.decision()
 
+    def budget_of(self, operation: str) -> Budget | None:
+        """The tightest budget that a rule in force sets for an operation."""
+        budgets = [
+            rule.budget
+            for rule in self.document.rules
+            if rule.enabled and rule.budget and any(step.operation == operation for step in rule.do or ())
+        ]
+        return min(budgets, key=lambda budget: budget.per_day, default=None)
+
     def explain(self, notification: Notification, fleet: Fleet = NO_SITES) -> tuple[RuleView, ...]:
         """Say of every rule, also those switched off, how it saw an event."""
         reaction = self._reactions.get(notification.event_type)
@@ -150,7 +161,7 @@ def _load(rule: Rule, operations: Mapping[str, type[BaseModel]]) -> _LoadedRule:
         for step in rule.do or ()
     )
     condition = None if rule.when is None else compile_condition(rule.when)
-    return _LoadedRule(rule.name, condition, wishes, rule.targets, rule.alert, rule.confirm)
+    return _LoadedRule(rule.name, condition, wishes, rule.targets, rule.alert, rule.confirm, rule.limits)
 
 
 def _apply(rule: _LoadedRule, device: str | None, draft: _Draft, fleet: Fleet) -> None:
@@ -165,7 +176,7 @@ def _apply(rule: _LoadedRule, device: str | None, draft: _Draft, fleet: Fleet) -
     else:
         for target in _targets(rule, device, draft, fleet):
             for wish in rule.wishes:
-                _ask(rule.name, wish, target, draft)
+                _ask(rule, wish, target, draft)
 
 
 def _targets(rule: _LoadedRule, device: str, draft: _Draft, fleet: Fleet) -> tuple[str, ...]:
@@ -191,22 +202,23 @@ def _in_words(reasons: Mapping[str, list[str]]) -> Iterator[str]:
         yield f"{'rule' if len(names) == 1 else 'rules'} {', '.join(names)}: {why}"
 
 
-def _ask(name: str, wish: _Wish, target: str, draft: _Draft) -> None:
+def _ask(rule: _LoadedRule, wish: _Wish, target: str, draft: _Draft) -> None:
     asked = draft.asked.setdefault((wish.operation, target), [])
     for job in asked:
         if job.parameters == wish.parameters:
-            draft.notes.append(f"rule {name}: rule {job.rule} already asks for the same {wish.operation}")
+            draft.notes.append(f"rule {rule.name}: rule {job.rule} already asks for the same {wish.operation}")
             return
     job = NewJob(
         operation=wish.operation,
         target=target,
         parameters=dict(wish.parameters),
-        rule=name,
+        rule=rule.name,
         unless_under_way=wish.unless_under_way,
+        limits=rule.limits,
     )
     asked.append(job)
     draft.jobs.append(job)
-    draft.said.append(f"rule {name}: {wish.operation} on {target}")
+    draft.said.append(f"rule {rule.name}: {wish.operation} on {target}")
 
 
 def _view(rule: Rule, held: bool | str | None, skipped: str | None) -> RuleView:  # noqa: FBT001 - the answer of an examination
@@ -229,5 +241,5 @@ def _view(rule: Rule, held: bool | str | None, skipped: str | None) -> RuleView:
 
 def _warnings(document: PlaybookDocument) -> Iterator[str]:
     for rule in document.rules:
-        if rule.enabled and rule.on.kind != "event":
-            yield f"rule {rule.name}: a {rule.on.kind} trigger is kept, but nothing fires it yet"
+        if rule.enabled and rule.on.kind == "manual":
+            yield f"rule {rule.name}: a manual trigger is kept, but nothing fires it yet"

@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from schemas.events import KNOWN_TYPES
-from schemas.playbook import Approval, Budget, PlaybookDocument, Rule, Step, Trigger, Window
+from schemas.limits import Approval, Budget, Window
+from schemas.playbook import PlaybookDocument, Rule, Step, Trigger
 from services.playbook.positions import Path, find_lines, line_of
 
 _TABLES: Mapping[tuple[str, ...], type[BaseModel]] = {

@@ -1,4 +1,4 @@
-"""Runs the benchmark: the stories of flood, latency, growth, Tap and 2N, then the report.
+"""Runs the benchmark: the stories of flood, latency, growth, trigger, Tap and 2N, then the report.
 
 ``python -m tests.bench`` runs everything and writes ``var/bench.json``. A story's name runs it alone, and ``--only``
 takes some systems of the flood; what such a part finds is shown, and kept only when ``--output`` names a file.
@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from tests.bench import accept, growth, latency, report, tap, twon
+from tests.bench import accept, growth, latency, report, tap, trigger, twon
 from tests.bench.figures import GOALS, Rounds, by_name
 from tests.bench.keyturn import POSTGRES, SQLITE
 from tests.bench.processes import ROOT, WORKSHOP, DidNotRun
@@ -25,7 +25,7 @@ from tests.bench.servers import fsync_microseconds, postgres, valkey
 from tests.bench.systems import BARE, BULLMQ, BULLMQ_SYNCED, DELAY, Grounds, System
 
 SYSTEMS: Final = (BARE, SQLITE, POSTGRES, DELAY, BULLMQ, BULLMQ_SYNCED)
-ON_SERVERS: Final = ("flood", "latency", "growth")
+ON_SERVERS: Final = ("flood", "latency", "growth", "trigger")
 STORIES: Final = (*ON_SERVERS, "tap", "twon")
 
 
@@ -97,6 +97,8 @@ def run_on_servers(
             figures |= attempt("latency", lambda: latency.measure(grounds), failures)
         if "growth" in stories:
             figures |= attempt("growth", lambda: growth.measure(grounds.postgres), failures)
+        if "trigger" in stories:
+            figures |= attempt("trigger", lambda: trigger.measure(grounds.postgres), failures)
     return rounds, figures
 
 

@@ -1,0 +1,77 @@
+"""``keyturn approve`` and ``keyturn reject``: a person's word for held jobs, straight in the ledger."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from schemas.access import Role
+from services.cli.output import AsJson, Reason, actor, console, fail, now, opened, write_json
+
+if TYPE_CHECKING:
+    from infra.ledger import Ledger
+    from infra.ledger.holding import Said
+
+Jobs = Annotated[list[int] | None, typer.Argument(metavar="JOB…", min=1, help="Numbers of held jobs.")]
+OfTrigger = Annotated[str | None, typer.Option("--trigger", help="All of a manual trigger instead.")]
+
+
+def approve(jobs: Jobs = None, *, trigger: OfTrigger = None, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Agree to held jobs."""
+    _decide(jobs or [], trigger, "approve", reason, as_json=as_json)
+
+
+def reject(jobs: Jobs = None, *, trigger: OfTrigger = None, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Refuse held jobs: they are cancelled."""
+    _decide(jobs or [], trigger, "reject", reason, as_json=as_json)
+
+
+def _decide(jobs: list[int], trigger: str | None, verdict: str, reason: str, *, as_json: bool) -> None:
+    """Who reaches the ledger itself may do what an admin may."""
+    from infra.ledger.holding import NotAllowed, NothingToDecide, Said, Verdict
+
+    if bool(jobs) == (trigger is not None):
+        fail("name either jobs or --trigger", as_json=as_json)
+    said = Said(verdict=Verdict(verdict), actor=actor(), role=Role.ADMIN, reason=reason)
+    try:
+        with opened() as ledger:
+            changed = _on_trigger(ledger, trigger, said) if trigger else _on_jobs(ledger, jobs, said)
+    except (NotAllowed, NothingToDecide, LookupError) as error:
+        fail(str(error.args[0]), as_json=as_json)
+    if as_json:
+        write_json({"changed": changed})
+    elif not changed:
+        console().print("nothing was left to do")
+    else:
+        past = "approved" if verdict == "approve" else "rejected"
+        console().print(f"{past}: {trigger or ', '.join(map(str, changed))}")
+
+
+def _on_jobs(ledger: "Ledger", jobs: list[int], said: "Said") -> list[int]:
+    """All of them in one transaction: one that cannot be decided leaves the others as they are."""
+    changed = []
+    with ledger.database.writing() as connection:
+        for job in dict.fromkeys(jobs):
+            found = ledger.holding.say(connection, job, said, now())
+            if found is None:
+                raise LookupError(f"there is no job {job}")
+            if found[0]:
+                changed.append(job)
+    return changed
+
+
+def _on_trigger(ledger: "Ledger", trigger: str, said: "Said") -> list[str]:
+    from infra.ledger.holding import Verdict
+    from infra.settings import load_settings
+    from services.triggers import Maker
+    from services.wiring import make_desk
+
+    if ledger.triggers.show(trigger) is None:
+        raise LookupError(f"there is no trigger {trigger}")
+    desk = make_desk(load_settings(), ledger)
+    decide = desk.approve if said.verdict is Verdict.APPROVE else desk.reject
+    with ledger.database.writing() as connection:
+        news = decide(connection, trigger, said)
+    maker = Maker(ledger, ring=lambda _task, _ids: None, clock=now)  # the sweep rings
+    while not maker.step_of(trigger).over:
+        pass
+    return [trigger] if news else []

@@ -1,0 +1,120 @@
+"""The commands that ask for work, approve it, change the rules and the webhook tokens, as a person types them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from infra.ledger import Ledger
+from schemas.errors import InputError
+from schemas.jobs import NewJob, State
+from schemas.limits import Approval, Limits
+from services.cli.main import app
+from services.cli.output import now
+from services.playbook import default_text
+from services.triggers import Maker
+from tests.support.ledger import ROTATE, ask, claim, device, job_row, rows, settle, states
+
+
+@pytest.fixture
+def ledger(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    """The ledger that the commands open, too."""
+    url = ledger.database.engine.url.render_as_string(hide_password=False)
+    monkeypatch.setenv("DATABASE_URL", url.replace("postgresql+psycopg://", "postgresql://", 1))
+    monkeypatch.setenv("KEYTURN_WEBHOOK_TOKENS", "Bearer hook-token-0123456789")
+    monkeypatch.setenv("COLUMNS", "250")
+    return ledger
+
+
+def run(*words: object, code: int = 0) -> Result:
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == code, result.output
+    return result
+
+
+def told(*words: object, code: int = 0) -> Any:
+    return json.loads(run(*words, "--json", code=code).stdout)
+
+
+def make(ledger: Ledger) -> None:
+    maker = Maker(ledger, ring=lambda _task, _ids: None, clock=now)
+    while maker.step():
+        pass
+
+
+def test_a_dry_run_shows_what_would_follow(ledger: Ledger) -> None:
+    words = ("trigger", ROTATE, "--device", device(1), "--with", "days=3", "--with", "type=AUTOMATIC", "--dry-run")
+    assert "1 would run, 0 would be held" in run(*words).stdout
+    found = told(*words, "--window", "02:00-02:01@Pacific/Apia", "--budget", "5/day", "--approval", "admin")
+    assert (found["parameters"]["days"], found["held"]) == (3, 1)
+    assert rows(ledger, "SELECT * FROM triggers") == []
+
+
+def test_a_trigger_is_taken_in_and_waited_for(ledger: Ledger) -> None:
+    name = told("trigger", ROTATE, "--device", device(1), "--device", device(2), "--reason", "by hand")["id"]
+    make(ledger)
+    for job in claim(ledger, now()):
+        settle(ledger, now(), job, State.SUCCEEDED)
+    found = ledger.triggers.show(name)
+    assert found is not None
+    assert (found.state, found.jobs, found.reason) == ("finished", {State.SUCCEEDED: 2}, "by hand")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((ROTATE, "--device", "lamp"), "ROTPublicUID"),
+        (("ublox.rotate_e2e", "--all"), "did you mean"),
+        ((ROTATE, "--device", device(1), "--with", "days=99"), "parameters.days"),
+        ((ROTATE, "--all"), "the inventory has no sites"),
+    ],
+)
+def test_what_is_wrong_is_told(ledger: Ledger, words: tuple[str, ...], expected: str) -> None:
+    assert expected in run("trigger", *words, code=1).output
+    assert rows(ledger, "SELECT * FROM triggers") == []
+
+
+def test_held_jobs_are_approved_and_rejected_by_number(ledger: Ledger) -> None:
+    limits = Limits(approval=Approval(role="admin"))
+    wishes = [NewJob(operation=ROTATE, target=device(number), limits=limits) for number in (1, 2)]
+    assert ask(ledger, now(), *wishes) == []
+    first, second = (row["id"] for row in rows(ledger, "SELECT id FROM jobs ORDER BY id"))
+    assert told("approve", first, "--reason", "seen")["changed"] == [first]
+    assert told("reject", second)["changed"] == [second]
+    assert states(ledger, [first, second]) == ["due", "cancelled"]
+    assert told("approve", first)["changed"] == []
+    assert "there is no job 99" in run("approve", 99, code=1).output
+    run("approve", code=1)
+    assert job_row(ledger, second)["reason"].startswith("rejected by cli:")
+
+
+def test_a_trigger_of_ones_own_is_rejected_but_not_approved(ledger: Ledger) -> None:
+    name = told("trigger", ROTATE, "--device", device(1), "--approval", "operator")["id"]
+    make(ledger)
+    assert "another person must" in run("approve", "--trigger", name, code=1).output
+    run("reject", "--trigger", name)
+    assert [row["state"] for row in rows(ledger, "SELECT state FROM jobs")] == ["cancelled"]
+
+
+def test_a_playbook_is_compared_and_put_in_force(ledger: Ledger, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(default_text().replace("validity_days = 365", "validity_days = 300"))
+    assert "changed: renew-expiring-certificate" in run("playbook", "diff", file).stdout
+    assert told("playbook", "activate", file, "--reason", "shorter")["version"] == 1
+    assert told("playbook", "list")["active"] == 1
+    assert told("playbook", "diff", file)["changes"] == []
+    file.write_text("version = 2")
+    refused = CliRunner().invoke(app, ["playbook", "activate", str(file)]).exception
+    assert isinstance(refused, InputError)
+    assert [version.version for version in ledger.playbooks.page(None, 10)] == [1]
+
+
+def test_a_webhook_token_is_made_listed_and_ended(ledger: Ledger) -> None:
+    made = told("webhook-tokens", "new", "u-blox", "--hours", 2)
+    assert made["authorization"].startswith("Bearer ")
+    (token,) = told("webhook-tokens", "list")["items"]
+    assert told("webhook-tokens", "end", token["id"])["token"]["id"] == token["id"]
+    assert ledger.hook_tokens.living(now()) == []
