@@ -6,10 +6,11 @@ the pause ends, one caller tries; the others go on without Redis until that one 
 """
 
 import contextlib
+import itertools
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import Final, TypeVar
 
@@ -28,6 +29,14 @@ PAUSE: Final = 2.0
 
 _RELEASE: Final = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end"
 """A lock that ran out may belong to somebody else by now, so only the holder's own token is removed."""
+
+_SWAP: Final = (
+    "local held = redis.call('get', KEYS[1]) or '' "
+    "if held ~= ARGV[1] then return 0 end redis.call('set', KEYS[1], ARGV[2], 'px', ARGV[3]) return 1"
+)
+"""Replaces a value that is still the one that was read; an absent one is empty."""
+
+_FOUND_AT_ONCE: Final = 500
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
@@ -90,6 +99,44 @@ class Coordination:
         kept = self._try("put", lambda: self._redis.set(self._prefix + name, value, px=_milliseconds(ttl)))
         return bool(kept)
 
+    def swap(self, name: str, old: bytes | None, new: bytes, *, ttl: float) -> bool | None:
+        """Share a new value if the shared one is still `old`; None when Redis is unavailable."""
+        key, bound = self._prefix + name, (old or b"", new, _milliseconds(ttl))
+        swapped = self._try("swap", lambda: self._redis.eval(_SWAP, 1, key, *bound))
+        return None if swapped is None else bool(swapped)
+
+    def find(self, prefix: str, *, limit: int) -> dict[str, bytes] | None:
+        """Give up to `limit` shared values whose names begin with `prefix`; None when Redis is unavailable."""
+
+        def walk() -> dict[str, bytes]:
+            names = self._redis.scan_iter(match=f"{self._prefix}{prefix}*", count=_FOUND_AT_ONCE)
+            keys = list(itertools.islice(names, limit))
+            found = zip(keys, self._redis.mget(keys), strict=True) if keys else ()
+            return {_text(key).removeprefix(self._prefix): value for key, value in found if isinstance(value, bytes)}
+
+        return self._try("find", walk)
+
+    def add(self, name: str, amounts: Mapping[str, float]) -> bool:
+        """Add to shared sums, all or none; False when Redis is unavailable."""
+
+        def send() -> bool:
+            with self._redis.pipeline(transaction=True) as pipeline:
+                for field, amount in amounts.items():
+                    pipeline.hincrbyfloat(self._prefix + name, field, amount)
+                pipeline.execute()
+            return True
+
+        return bool(self._try("add", send))
+
+    def sums(self, name: str) -> dict[str, float] | None:
+        """Give the shared sums of a name; None when Redis is unavailable."""
+        held = self._try("sums", lambda: self._redis.hgetall(self._prefix + name))
+        return None if held is None else {_text(field): float(value) for field, value in held.items()}
+
+    def attempt(self, operation: str, call: Callable[["redis.Redis"], _T]) -> _T | None:
+        """Do something else with Redis, under the same bounds; None when it is unavailable."""
+        return self._try(operation, lambda: call(self._redis))
+
     @contextlib.contextmanager
     def single_flight(self, name: str, *, ttl: float) -> Iterator[Turn]:
         """Say whose turn it is; a turn of ours ends with the block, or after `ttl` seconds if this process dies."""
@@ -143,6 +190,10 @@ class Coordination:
             self._quiet_until = 0.0
         if back:
             _log.info("redis.back", failures=self.failures)
+
+
+def _text(name: bytes | str) -> str:
+    return name.decode() if isinstance(name, bytes) else name
 
 
 def _milliseconds(seconds: float) -> int:

@@ -1,7 +1,10 @@
-"""Turns stored events into jobs, by the playbook: reads and decides without a lock, then writes in one transaction."""
+"""Turns stored events into jobs, by the playbook in force: reads and decides without a lock, then writes in one
+transaction. Between events and after them it makes the jobs of manual triggers.
+"""
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,6 +19,7 @@ from schemas.fleet import Fleet
 from services.fleet.inventory import Inventory
 from services.fleet.remarks import idle_skips
 from services.playbook import Playbook
+from services.triggers import Maker
 
 CHUNK: Final = 256
 """Events of one transaction: long enough to share a commit, short enough not to keep the receiver waiting."""
@@ -26,10 +30,17 @@ log = structlog.get_logger(__name__)
 class Planner:
     """Plans whatever waits. Any number of processes may plan: each event has one winner."""
 
-    def __init__(self, ledger: Ledger, playbook: Playbook, *, ring: Ring, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        playbook: Playbook | Callable[[], Playbook],
+        *,
+        ring: Ring,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._ledger = ledger
-        self._playbook = playbook
-        self._rules = frozenset(rule.name for rule in playbook.document.rules)
+        self._rules = _always(playbook) if isinstance(playbook, Playbook) else playbook
+        self._maker = Maker(ledger, ring=ring, clock=clock)
         self._inventory = Inventory(ledger)
         self._ring = ring
         self._clock = clock
@@ -37,13 +48,15 @@ class Planner:
         self._asked = False
 
     def plan_waiting(self) -> int:
-        """Plan every event that waits; give how many. A call that finds another at work leaves it to that one."""
+        """Plan every event and trigger that waits; give how many events. Another call at work gets it all."""
         done = 0
         self._asked = True
         while self._asked and self._turn.acquire(blocking=False):
             try:
                 self._asked = False
                 done += self._plan_all()
+                while self._maker.step():
+                    done += self._plan_all()  # a large trigger keeps no event waiting
             finally:
                 self._turn.release()
         return done
@@ -51,8 +64,8 @@ class Planner:
     def _plan_all(self) -> int:
         done = 0
         while events := self._ledger.inbox.waiting(CHUNK):
-            fleet = self._inventory.current()
-            planned = self._store([self._plan(event, fleet) for event in events])
+            playbook, fleet = self._rules(), self._inventory.current()
+            planned = self._store([self._plan(event, playbook, fleet) for event in events])
             done += planned.events
             for operation, ids in planned.due.items():
                 self._ring(PREFIX + operation, ids)
@@ -80,37 +93,43 @@ class Planner:
                 planned.due.setdefault(operation, []).extend(ids)
         return planned
 
-    def _plan(self, event: StoredEvent, fleet: Fleet) -> Plan:
+    def _plan(self, event: StoredEvent, playbook: Playbook, fleet: Fleet) -> Plan:
         try:
             notification = read_notification(orjson.loads(event.body))
-            return self._decide(event, notification, fleet)
+            return self._decide(event, notification, playbook, fleet)
         except Exception as error:
             log.exception("an event could not be planned", event_id=event.id, receipt=event.receipt)
             return Plan(event_id=event.id, verdict=f"could not be planned: {type(error).__name__}", fault=True)
 
-    def _decide(self, event: StoredEvent, notification: Notification, fleet: Fleet) -> Plan:
-        decision = self._playbook.decide(notification, fleet)
+    def _decide(self, event: StoredEvent, notification: Notification, playbook: Playbook, fleet: Fleet) -> Plan:
+        decision = playbook.decide(notification, fleet)
         for alert in decision.alerts:
             log.error("alert", alert=alert, event_id=event.id, device=notification.device)
         for note in decision.notes:
             log.warning("a rule could not be told", note=note, event_id=event.id)
+        site = None if notification.device is None else fleet.site_of(notification.device)
         return Plan(
             event_id=event.id,
-            verdict="; ".join((decision.verdict, *decision.notes, *self._notes_on_site(notification, fleet))),
-            jobs=decision.jobs,
+            verdict="; ".join((decision.verdict, *decision.notes, *_notes_on_site(notification, playbook, fleet))),
+            jobs=[replace(job, site=site.name) for job in decision.jobs] if site else decision.jobs,
             confirms=[(operation, notification.device) for operation in decision.confirms if notification.device],
             evidence=evidence_of(notification, event.receipt),
         )
 
-    def _notes_on_site(self, notification: Notification, fleet: Fleet) -> Iterator[str]:
-        """What of the site of the event's device does not do what its author will have thought."""
-        if notification.device is None:
-            return
-        if unreadable := fleet.unreadable_of(notification.device):
-            more = f", as {len(unreadable) - 1} more of its site" if len(unreadable) > 1 else ""
-            yield f"left out: {unreadable[0]}{more}"
-        if site := fleet.site_of(notification.device):
-            yield from idle_skips(site.name, site.skip_rules, self._rules)
+
+def _notes_on_site(notification: Notification, playbook: Playbook, fleet: Fleet) -> Iterator[str]:
+    """What of the site of the event's device does not do what its author will have thought."""
+    if notification.device is None:
+        return
+    if unreadable := fleet.unreadable_of(notification.device):
+        more = f", as {len(unreadable) - 1} more of its site" if len(unreadable) > 1 else ""
+        yield f"left out: {unreadable[0]}{more}"
+    if site := fleet.site_of(notification.device):
+        yield from idle_skips(site.name, site.skip_rules, {rule.name for rule in playbook.document.rules})
+
+
+def _always(playbook: Playbook) -> Callable[[], Playbook]:
+    return lambda: playbook
 
 
 def evidence_of(notification: Notification, receipt: str) -> dict[str, Any]:

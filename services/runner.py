@@ -18,7 +18,8 @@ import structlog
 
 from infra.broker import PREFIX, Ring
 from infra.ledger import Ledger, Settlement
-from schemas.errors import ConfigurationError, LedgerUnavailable, UpstreamError
+from infra.meters import Meters
+from schemas.errors import ConfigurationError, LedgerUnavailable, NotYet, UpstreamError
 from schemas.jobs import Again, Job, Outcome, State
 from services.operations import OPERATIONS, Operation, Tools
 from services.operations.contract import outcome_of
@@ -26,6 +27,8 @@ from services.settling import Patience, settlement_of
 
 LONGEST_ATTEMPT: Final = timedelta(minutes=10)
 """A lease is renewed no longer than this: a thread that hangs for ever must not hold its jobs for ever."""
+
+ATTEMPTS: Final = "keyturn_attempts"
 
 _PACE_WINDOWS: Final = (0.5, 2.0)
 """Seconds over which the pace of jobs is told: the longer one outlives a moment in which nobody got the processor."""
@@ -81,6 +84,7 @@ class Runner:
         ring: Ring,
         clock: Callable[[], datetime],
         operations: Mapping[str, Operation] = OPERATIONS,
+        meters: Meters | None = None,
     ) -> None:
         self._ledger = ledger
         self._tools = tools
@@ -88,6 +92,7 @@ class Runner:
         self._ring = ring
         self._clock = clock
         self._operations = operations
+        self._meters = meters or Meters()
         self._gates: dict[str, _Gate] = defaultdict(_Gate)
         self._in_hand: set[tuple[int, int]] = set()  # (id, fence): a job may come back while an old attempt hangs
         self._guard = threading.Lock()
@@ -114,6 +119,10 @@ class Runner:
                 self._ring(PREFIX + name, [])
             self._carry_out(operation, jobs)
         return len(jobs)
+
+    def close(self) -> None:
+        """Begin nothing more with any outside system."""
+        self._tools.close()
 
     def keep_leases(self) -> int:
         """Renew the leases of what this process works on, and of nothing else that the ledger says it has."""
@@ -172,6 +181,8 @@ class Runner:
             ended: dict[str, int] = defaultdict(int)
             for settlement in settlements:
                 ended[settlement.state.value] += 1
+                if settlement.tried:
+                    self._meters.count(ATTEMPTS, operation=operation.name, outcome=settlement.state.value)
             log.info("jobs settled", **ended)
             _report_parked(settlements)
 
@@ -180,6 +191,8 @@ class Runner:
         try:
             told = dict(operation.perform(jobs, self._tools))
             missing = Again(reason=f"{operation.name} gave no outcome for this job", our_fault=True)
+        except NotYet as error:
+            told, missing = {}, outcome_of(error)
         except UpstreamError as error:
             log.warning("an upstream failed", call=error.call, status=error.status, error=str(error))
             told, missing = {}, outcome_of(error)

@@ -8,7 +8,9 @@ import structlog
 
 from infra.broker import PLAN, PREFIX, Ring
 from infra.ledger import Ledger
+from schemas.errors import LedgerUnavailable
 from schemas.jobs import State
+from services.schedules.silence import BACK
 
 RING_FOR: Final = 20
 """Ids that one message names; a worker that has found its batch rings for the rest."""
@@ -16,22 +18,58 @@ RING_FOR: Final = 20
 MAX_LOSSES: Final = 8
 """So many workers lost with the same job, and it is parked: it may be the job that kills them."""
 
-PRUNE_EVERY: Final = timedelta(hours=1)
+STANDSTILL: Final = timedelta(minutes=5)
+"""So long without a sweep, and nothing of Keyturn ran: silence in that time was its own."""
+
+Fire = Callable[[datetime], None]
+"""Fires the schedules whose moment has come: a `services.schedules.Beat`."""
 
 log = structlog.get_logger(__name__)
 
 
-def sweep(ledger: Ledger, *, ring: Ring, clock: Callable[[], datetime], retention: timedelta) -> None:
+def sweep(ledger: Ledger, *, ring: Ring, clock: Callable[[], datetime], fire: Fire = lambda _now: None) -> None:
     """Look at the whole ledger once and set going what stands still."""
     now = clock()
+    _note_standstill(ledger, now)
     _give_back(ledger, now)
     ledger.work.wake(now)
-    if ledger.inbox.backlog(1):
+    _look_at_held(ledger, now)
+    if ledger.inbox.backlog(1) or ledger.triggers.waiting():
         ring(PLAN, [])
     for operation, ids in ledger.work.due(now, limit=RING_FOR).items():
         ring(PREFIX + operation, ids)
+    _fire(fire, now)
     ledger.upkeep.note("last_sweep", now)
-    _prune(ledger, now, retention)
+
+
+def _fire(fire: Fire, now: datetime) -> None:
+    """Fire schedules; a fault in them, or in the playbook that some come from, must not keep jobs waiting."""
+    try:
+        fire(now)
+    except LedgerUnavailable:
+        raise
+    except Exception:
+        log.exception("schedules could not be fired")
+
+
+def _look_at_held(ledger: Ledger, now: datetime) -> None:
+    """Open holds; a fault in them must not keep other jobs, nor the schedules, waiting."""
+    try:
+        looked = ledger.holding.look(now)
+    except LedgerUnavailable:
+        raise
+    except Exception:
+        log.exception("held jobs could not be looked at")
+        return
+    if looked.count or looked.held:
+        log.info("held jobs looked at", let_go=looked.count, held=looked.held)
+
+
+def _note_standstill(ledger: Ledger, now: datetime) -> None:
+    last = ledger.upkeep.noted("last_sweep")
+    if last is not None and now - last > STANDSTILL:
+        log.warning("nothing was swept for a while", since=last.isoformat())
+        ledger.upkeep.note(BACK, now)
 
 
 def _give_back(ledger: Ledger, now: datetime) -> None:
@@ -48,14 +86,3 @@ def _give_back(ledger: Ledger, now: datetime) -> None:
                 because=job.parked_because,
                 reason=job.reason,
             )
-
-
-def _prune(ledger: Ledger, now: datetime, retention: timedelta) -> None:
-    last = ledger.upkeep.noted("last_prune")
-    if last is not None and now - last < PRUNE_EVERY:
-        return
-    deleted = ledger.upkeep.prune(now, keep=retention)
-    if deleted:
-        log.info("old work deleted", rows=deleted)
-    if not deleted:  # until nothing is left to delete, the next sweep goes on
-        ledger.upkeep.note("last_prune", now)

@@ -11,7 +11,6 @@ from celery import Celery
 from pydantic import SecretStr
 
 from infra.broker import Ring, make_celery
-from infra.coordination import Coordination
 from infra.ledger import Ledger, check_schema
 from infra.references import resolve
 from infra.settings import Settings
@@ -19,7 +18,8 @@ from infra.vault import KeyRing, Vault
 from schemas.errors import ConfigurationError
 from schemas.references import SecretReference
 from services.clients.centagate import Administrator, Centagate
-from services.clients.transport import Bounds, Transport
+from services.clients.guards import Guards
+from services.clients.transport import Bounds
 from services.clients.ublox import Ublox
 from services.fleet import Inventory
 from services.fleet.access import FleetTaps
@@ -29,9 +29,12 @@ from services.fleet.twon import FleetTwon
 from services.operations import PARAMETERS, Tools
 from services.operations.contract import NO_CENTAGATE, NO_TWON, NO_UBLOX
 from services.planner import Planner
-from services.playbook import Playbook, default_text, load_playbook, read_text
+from services.playbook import ActivePlaybook, Playbook, default_text, load_playbook, read_text
 from services.runner import Runner, Terms
+from services.schedules import Beat, Means, Performer, Wanted
+from services.schedules import Terms as ScheduleTerms
 from services.settling import Patience
+from services.triggers import Desk
 
 
 def now() -> datetime:
@@ -71,16 +74,39 @@ def make_broker(settings: Settings) -> Celery:
 
 
 def load_active_playbook(settings: Settings) -> Playbook:
-    """Load the playbook that is in force.
+    """Load the settings' own playbook, which is in force where none was ever activated.
 
     Raises:
         InputError: it has faults.
     """
-    text = read_text(settings.playbook_file) if settings.playbook_file else default_text()
-    return load_playbook(text, operations=PARAMETERS)
+    return load_playbook(settings_text(settings), operations=PARAMETERS)
 
 
-def make_ublox(settings: Settings) -> Ublox:
+def settings_text(settings: Settings) -> str:
+    """The text of the settings' own playbook, or of the one that is shipped.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    return read_text(settings.playbook_file) if settings.playbook_file else default_text()
+
+
+def active_playbook(settings: Settings, ledger: Ledger) -> ActivePlaybook:
+    """Make what gives the playbook in force."""
+
+    def load(text: str) -> Playbook:
+        return load_playbook(text, operations=PARAMETERS)
+
+    return ActivePlaybook(ledger, default=lambda: load_active_playbook(settings), load=load)
+
+
+def make_desk(settings: Settings, ledger: Ledger, *, clock: Callable[[], datetime] = now) -> Desk:
+    """Make the desk where manual triggers are asked for."""
+    rules = active_playbook(settings, ledger)
+    return Desk(ledger, fleet=Inventory(ledger).current, playbook=rules, clock=clock)
+
+
+def make_ublox(settings: Settings, guards: Guards | None = None) -> Ublox:
     """Make the u-blox client.
 
     Raises:
@@ -92,28 +118,31 @@ def make_ublox(settings: Settings) -> Ublox:
             "KEYTURN_UBLOX_BASE_URL, KEYTURN_UBLOX_API_KEY and KEYTURN_UBLOX_API_SECRET are needed by a worker of the"
             " queue ublox"
         )
+    guards = guards or Guards(settings)
     bounds = Bounds(read=settings.ublox_timeout, whole=2 * settings.ublox_timeout)
+    url, ca_file = settings.ublox_base_url, settings.ublox_ca_file
     return Ublox(
         settings.ublox_base_url,
         api_key=key,
         api_secret=secret,
-        transport=Transport(settings.ublox_base_url, ca_file=settings.ublox_ca_file, bounds=bounds),
+        transport=guards.transport("ublox", "u-blox", url, ca_file=ca_file, bounds=bounds),
         scheme=settings.ublox_auth_scheme,
-        coordination=Coordination(settings.redis_url.get_secret_value()),
+        coordination=guards.coordination,
     )
 
 
-def make_taps(settings: Settings, ledger: Ledger) -> FleetTaps:
-    """Make the way to every Tap of the inventory.
+def make_taps(settings: Settings, ledger: Ledger, guards: Guards | None = None) -> FleetTaps:
+    """Make the way to every Tap of the inventory; who stands before one with a command needs no guard.
 
     Raises:
         ConfigurationError: the key ring has faults.
     """
-    return FleetTaps(Inventory(ledger).current, _revealer(settings, ledger))
+    guard = guards.of("tap", "Tap") if guards else None
+    return FleetTaps(Inventory(ledger).current, _revealer(settings, ledger), guard=guard)
 
 
-def make_twon(settings: Settings, ledger: Ledger) -> FleetTwon:
-    """Make the way to every 2N device of the inventory.
+def make_twon(settings: Settings, ledger: Ledger, guards: Guards | None = None) -> FleetTwon:
+    """Make the way to every 2N device of the inventory; guards as of `make_taps`.
 
     Raises:
         ConfigurationError: there is no key ring for the keys that Keyturn makes, or it has faults.
@@ -121,10 +150,11 @@ def make_twon(settings: Settings, ledger: Ledger) -> FleetTwon:
     vault = open_vault(settings, ledger)
     store = SealedMobileKeys(ledger.mobile_keys, vault)
     reveal = partial(resolve, vault=vault)
-    return FleetTwon(Inventory(ledger).current, reveal, store, threads=settings.worker_threads)
+    guard = guards.of("twon", "2N device") if guards else None
+    return FleetTwon(Inventory(ledger).current, reveal, store, threads=settings.worker_threads, guard=guard)
 
 
-def make_centagate(settings: Settings, ledger: Ledger) -> FleetCentagate:
+def make_centagate(settings: Settings, ledger: Ledger, guards: Guards | None = None) -> FleetCentagate:
     """Make the way to CENTAGATE.
 
     Raises:
@@ -140,16 +170,17 @@ def make_centagate(settings: Settings, ledger: Ledger) -> FleetCentagate:
         raise ConfigurationError(
             "KEYTURN_CENTAGATE_BASE_URL and what belongs to it are needed by a worker of the queue centagate"
         )
+    guards = guards or Guards(settings)
     bounds = Bounds(read=settings.centagate_timeout, whole=2 * settings.centagate_timeout)
     client = Centagate(
         url,
         administrator=Administrator(
             username=username, password=password, integration_key=integration_key, secret_key=secret_key
         ),
-        transport=Transport(url, ca_file=settings.centagate_ca_file, bounds=bounds),
+        transport=guards.transport("centagate", "CENTAGATE", url, ca_file=settings.centagate_ca_file, bounds=bounds),
         prefix=settings.centagate_prefix,
         auth_prefix=settings.centagate_auth_prefix,
-        coordination=Coordination(settings.redis_url.get_secret_value()),
+        coordination=guards.coordination,
     )
     return FleetCentagate(Inventory(ledger).current, client, reveal=_revealer(settings, ledger))
 
@@ -161,21 +192,26 @@ def _revealer(settings: Settings, ledger: Ledger) -> Callable[[SecretReference],
 
 def make_planner(settings: Settings, ledger: Ledger, ring: Ring) -> Planner:
     """Make the planner with the playbook in force."""
-    return Planner(ledger, load_active_playbook(settings), ring=ring, clock=now)
+    rules = active_playbook(settings, ledger)
+    rules()  # a fault is found now, not at the first event
+    return Planner(ledger, rules, ring=ring, clock=now)
 
 
-def make_runner(settings: Settings, ledger: Ledger, ring: Ring) -> Runner:
-    """Make the runner with its tools."""
+def make_runner(settings: Settings, ledger: Ledger, ring: Ring, guards: Guards | None = None) -> Runner:
+    """Make the runner with its tools, each behind its guard."""
+    guards = guards or Guards(settings)
+    twon = make_twon(settings, ledger, guards) if settings.vault_keys else None
     tools = Tools(
-        ublox=make_ublox(settings) if settings.ublox_base_url else NO_UBLOX,
-        taps=make_taps(settings, ledger),
-        twon=make_twon(settings, ledger) if settings.vault_keys else NO_TWON,
-        centagate=make_centagate(settings, ledger) if settings.centagate_base_url else NO_CENTAGATE,
+        ublox=make_ublox(settings, guards) if settings.ublox_base_url else NO_UBLOX,
+        taps=make_taps(settings, ledger, guards),
+        twon=twon or NO_TWON,
+        centagate=make_centagate(settings, ledger, guards) if settings.centagate_base_url else NO_CENTAGATE,
         note=ledger.work.note,
         clock=now,
         renewal_look_every=timedelta(seconds=settings.renewal_look_every),
         renewal_deadline=timedelta(seconds=settings.renewal_deadline),
         doubt=timedelta(seconds=2 * settings.ublox_timeout + 15),
+        close=twon.close if twon else lambda: None,
     )
     terms = Terms(
         worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
@@ -183,4 +219,38 @@ def make_runner(settings: Settings, ledger: Ledger, ring: Ring) -> Runner:
         linger=settings.bulk_linger,
         patience=Patience(max_attempts=settings.max_attempts, base=settings.retry_base, cap=settings.retry_cap),
     )
-    return Runner(ledger, tools, terms, ring=ring, clock=now)
+    return Runner(ledger, tools, terms, ring=ring, clock=now, meters=guards.meters)
+
+
+def make_beat(settings: Settings, ledger: Ledger, ring: Ring) -> Beat:
+    """Make what fires schedules."""
+    return Beat(ledger, ring=ring, wanted=Wanted(ledger, active_playbook(settings, ledger)))
+
+
+def make_performer(settings: Settings, ledger: Ledger, ring: Ring, guards: Guards | None = None) -> Performer:
+    """Make what does the work of schedules."""
+    means = Means(
+        ledger=ledger,
+        ublox=make_ublox(settings, guards) if settings.ublox_base_url else NO_UBLOX,
+        ring=ring,
+        clock=now,
+        playbook=active_playbook(settings, ledger),
+        fleet=Inventory(ledger).current,
+        retention=timedelta(days=settings.retention_days),
+        newest_seal=_newest_seal(settings),
+        public_url=settings.public_url,
+        webhook_tokens=settings.webhook_tokens,
+    )
+    return Performer(means, _terms_of_schedules(settings))
+
+
+def _newest_seal(settings: Settings) -> str | None:
+    return KeyRing.parse(settings.vault_keys.get_secret_value()).newest.id if settings.vault_keys else None
+
+
+def _terms_of_schedules(settings: Settings) -> ScheduleTerms:
+    return ScheduleTerms(
+        worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+        lease=timedelta(seconds=settings.lease),
+        patience=Patience(max_attempts=settings.max_attempts, base=settings.retry_base, cap=settings.retry_cap),
+    )

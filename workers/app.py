@@ -1,5 +1,6 @@
 """The Celery application of a worker or of beat, with its tasks and its habits."""
 
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any, Final
 
@@ -7,9 +8,10 @@ import structlog
 from celery import Celery, signals
 
 from infra.broker import CONTROL
+from infra.ledger import Ledger
 from infra.settings import Settings
 from services.wiring import (
-    load_active_playbook,
+    active_playbook,
     make_broker,
     make_centagate,
     make_taps,
@@ -22,6 +24,13 @@ from workers.tasks import register
 
 CONTROL_THREADS: Final = 4
 """Planning is single file and sweeping is short: more threads would only wait for each other."""
+
+_MAKERS: Final[Mapping[str, Callable[[Settings, Ledger], object]]] = {
+    "twon": make_twon,
+    "centagate": make_centagate,
+    "tap": make_taps,
+}
+"""What makes the way to an outside system, by queue."""
 
 
 def make_app(settings: Settings) -> tuple[Celery, Backstage]:
@@ -39,11 +48,13 @@ def run_worker(settings: Settings, queues: list[str]) -> None:
         ConfigurationError: something that the queues need is missing; found now, not at the first job.
     """
     app, backstage = make_app(settings)
-    open_ledger(settings).close()
-    load_active_playbook(settings)
+    with closing(open_ledger(settings)) as ledger:
+        active_playbook(settings, ledger)()
     if set(queues) - {CONTROL}:
         _check_outside_systems(settings, queues)
-        signals.worker_ready.connect(lambda **_: backstage.start_keeping_leases(), weak=False)
+    of_jobs = bool(set(queues) - {CONTROL})
+    signals.worker_ready.connect(lambda **_: backstage.start_keeping_leases(of_jobs=of_jobs), weak=False)
+    signals.worker_ready.connect(lambda **_: backstage.start_metering(queues), weak=False)
     _keep_habits(backstage)
     threads = settings.worker_threads if set(queues) - {CONTROL} else CONTROL_THREADS
     app.worker_main(
@@ -63,12 +74,11 @@ def run_worker(settings: Settings, queues: list[str]) -> None:
 
 def _check_outside_systems(settings: Settings, queues: list[str]) -> None:
     """Make the way to each outside system once, and let it go again."""
-    makers = {"twon": make_twon, "centagate": make_centagate, "tap": make_taps}
     if "ublox" in queues:
         make_ublox(settings)
     with closing(open_ledger(settings)) as ledger:
-        for queue in set(queues) & set(makers):
-            makers[queue](settings, ledger)
+        for queue in set(queues) & set(_MAKERS):
+            _MAKERS[queue](settings, ledger)
 
 
 def run_beat(settings: Settings) -> None:

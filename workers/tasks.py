@@ -7,6 +7,7 @@ from celery import Celery
 
 from infra.broker import PLAN, PREFIX, SWEEP
 from services.operations import OPERATIONS
+from services.schedules import ACTIONS
 from workers.backstage import Backstage
 
 
@@ -22,7 +23,12 @@ def register(app: Celery, backstage: Backstage) -> None:
     def perform(operation: str) -> Callable[[], int]:
         return lambda: backstage.runner.perform(operation)
 
+    def act(kind: str) -> Callable[[], int]:
+        return lambda: backstage.performer.perform(kind)
+
     add(PLAN, backstage.plan)
     add(SWEEP, backstage.sweep)
     for operation in OPERATIONS:
         add(PREFIX + operation, perform(operation))
+    for kind in ACTIONS:
+        add(PREFIX + kind, act(kind))

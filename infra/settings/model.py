@@ -24,6 +24,7 @@ from infra.settings.samples import without_scheme
 Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
 Credential = Annotated[SecretStr | None, AfterValidator(rules.credential)]
 UpstreamAddress = Annotated[str, AfterValidator(rules.upstream_address)]
+CallRate = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$")]
 PathPrefix = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")]
 ExistingFile = Annotated[Path, AfterValidator(rules.readable_file)]
 
@@ -70,6 +71,9 @@ class Settings(BaseModel):
             "each of at least 16 characters; two or more while tokens are being changed."
         )
     )
+    public_url: Annotated[str, AfterValidator(rules.public_address)] | None = Field(
+        None, description="The https address at which u-blox reaches the web process; `keyturn webhooks` registers it."
+    )
     body_limit_bytes: int = Field(262_144, ge=1024, le=16_777_216, description="Largest webhook body that is read.")
     accept_timeout: Seconds = Field(2.0, description="Seconds that a webhook waits for its commit before it gets 503.")
     accept_queue_limit: int = Field(10_000, ge=1, description="Webhooks that may wait for a commit in one process.")
@@ -114,10 +118,23 @@ class Settings(BaseModel):
     sweep_every: Seconds = Field(2.0, description="Seconds between two sweeps of the ledger.")
     lease: Seconds = Field(15.0, description="Seconds after which a silent worker loses its job; above two sweeps.")
     max_attempts: int = Field(
-        100, ge=1, le=1000, description="Attempts after which a job is parked; 100 take about half a day."
+        100, ge=1, le=1000, description="Attempts after which a job is parked; 100 take about ten hours."
     )
     retry_base: Seconds = Field(2.0, description="Seconds before the first repeat; each further wait is longer.")
     retry_cap: Seconds = Field(900.0, description="Longest wait between two attempts in seconds.")
+    ublox_rate: CallRate | None = Field(
+        None,
+        description="Calls to u-blox that all workers together may make, such as 20/second; without it any number.",
+    )
+    tap_rate: CallRate | None = Field(
+        None, description="Lines to Taps that all workers together may open, such as 300/minute; without it any number."
+    )
+    twon_rate: CallRate | None = Field(
+        None, description="Conversations with 2N devices that all workers together may begin; without it any number."
+    )
+    centagate_rate: CallRate | None = Field(
+        None, description="Calls to CENTAGATE that all workers together may make; without it any number."
+    )
     worker_threads: int = Field(128, ge=1, le=1024, description="Jobs that one worker process performs at a time.")
     bulk_linger: float = Field(
         0.35, ge=0, le=60, allow_inf_nan=False, description="Seconds to wait for more jobs that fit into the same call."
@@ -128,6 +145,9 @@ class Settings(BaseModel):
     )
     retention_days: int = Field(90, ge=1, le=36_500, description="Days that settled events and jobs are kept.")
 
+    metrics_token: Credential = Field(
+        None, description="What /metrics wants as `Authorization: Bearer …`; without it only this machine may read it."
+    )
     environment: str = Field(
         "production", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="Name of this installation in logs and Sentry."
     )
@@ -196,6 +216,7 @@ _CREDENTIALS: Final = (
     "centagate_admin_password",
     "centagate_integration_key",
     "centagate_secret_key",
+    "metrics_token",
 )
 
 SECRET_FIELDS: Final = frozenset(

@@ -84,6 +84,14 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def public_address(url: str) -> str:
+    """An https address without closing slash: u-blox calls no other (``/notification/webhook/create``)."""
+    address = web_address(url)
+    if not address.startswith("https://"):
+        raise ValueError("must be an https address: u-blox calls no other")
+    return address
+
+
 def web_address(url: str) -> str:
     """Give an http or https address without closing slash; credentials, query and fragment have no place in it."""
     expected = "must be an address such as https://host/path, without user, query or fragment"

@@ -49,6 +49,7 @@ def import_file(
     as_json: AsJson = False,
 ) -> None:
     """Take a file into the inventory, all of it or nothing. Exit codes: 0 done, 1 faults, 2 wrong settings."""
+    from services.cli.output import actor
     from services.fleet import Importer
     from services.wiring import load_active_playbook, now, open_vault
 
@@ -60,7 +61,7 @@ def import_file(
             rules=lambda: {rule.name for rule in load_active_playbook(settings).document.rules},
         )
         try:
-            result = importer.take(file, prune=prune, everything=yes, dry_run=dry_run)
+            result = importer.take(file, prune=prune, everything=yes, dry_run=dry_run, actor=actor())
         except InputError as error:
             _fail(error, as_json=as_json)
     if as_json:

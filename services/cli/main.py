@@ -8,7 +8,25 @@ from typing import Annotated
 import typer
 
 from schemas.errors import KeyturnError
-from services.cli import fleet, playbook, sandbox, tap, vault
+from services.cli import (
+    approve,
+    audit,
+    catchup,
+    doctor,
+    events,
+    fleet,
+    jobs,
+    keys,
+    playbook,
+    redrive,
+    sandbox,
+    schedules,
+    tap,
+    trigger,
+    vault,
+    webhook_tokens,
+    webhooks,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,8 +36,22 @@ app = typer.Typer(
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(playbook.app, name="playbook")
 app.add_typer(tap.app, name="tap")
+app.add_typer(events.app, name="events")
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(redrive.parked_app, name="parked")
+app.add_typer(redrive.faults_app, name="faults")
+app.add_typer(keys.app, name="keys")
+app.add_typer(audit.app, name="audit")
+app.add_typer(schedules.app, name="schedules")
+app.add_typer(catchup.app, name="catchup")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(fleet.app, name="fleet")
 app.add_typer(vault.app, name="vault")
+app.command("doctor")(doctor.doctor)
+app.add_typer(webhook_tokens.app, name="webhook-tokens")
+app.command("trigger")(trigger.trigger)
+app.command("approve")(approve.approve)
+app.command("reject")(approve.reject)
 
 
 @app.command("up")

@@ -13,6 +13,7 @@ from rich.text import Text
 from schemas.errors import ConfigurationError, InputError
 from schemas.events import Notification, read_notification
 from schemas.jobs import NewJob
+from services.cli import playbook_versions
 
 if TYPE_CHECKING:
     from schemas.fleet import Fleet
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 LARGEST_EVENT: Final = 1024 * 1024
 """Bytes of an event; the samples have a few hundred."""
 
-app = typer.Typer(name="playbook", help="Check a playbook, and try an event against it.", no_args_is_help=True)
+app = typer.Typer(
+    name="playbook", help="Check a playbook, try an event against it, and put it in force.", no_args_is_help=True
+)
+app.command("list")(playbook_versions.list_versions)
+app.command("diff")(playbook_versions.diff)
+app.command("activate")(playbook_versions.activate)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
 
@@ -203,7 +209,7 @@ def _table_of(playbook: "Playbook") -> Table:
 def _trigger(rule: "Rule") -> str:
     if rule.on.kind == "event":
         return "\n".join(rule.on.event)
-    return f"schedule {rule.on.schedule}" if rule.on.schedule else "manual"
+    return f"schedule {rule.on.schedule} {rule.on.timezone}" if rule.on.schedule else "manual"
 
 
 def _effect(rule: "Rule") -> str:

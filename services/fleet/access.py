@@ -1,7 +1,7 @@
 """The way to every Tap of the inventory: addresses, credentials, clients, and what their wanted configurations say."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from schemas.errors import ConfigurationError, InputError
 from schemas.fleet import SCHEMES, Fleet, FleetTap
 from schemas.references import SecretReference
+from services.clients.guard import Guard
 from services.clients.tap import Request, Response
 from services.clients.tap.attempts import WrongCredentials
 from services.clients.tap.client import TapClient
@@ -27,6 +28,7 @@ class FleetTaps:
         reveal: fetches the secret of a reference.
         bounds: how long to wait for a Tap.
         address_of: where a Tap is reached; the address of the inventory when left out.
+        guard: what every line passes.
     """
 
     def __init__(
@@ -36,12 +38,14 @@ class FleetTaps:
         *,
         bounds: Bounds | None = None,
         address_of: Callable[[FleetTap], Address] | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self._fleet = fleet
         self._reveal = reveal
         self._bounds = bounds or Bounds()
         self._address_of = address_of or self._address
         self._memory = Memory()
+        self._guard = guard
 
     def find(self, name: str) -> FleetTap:
         """Give a Tap by its serial number or its address.
@@ -73,10 +77,12 @@ class FleetTaps:
 
         Raises:
             TryAgain: the Tap cannot be reached now.
+            NotYet: the guard holds the line back.
         """
         tap = self.find(serial)
         terms = Terms(clear=tap.in_clear, bounds=self._bounds)
-        with TapClient(self._address_of(tap), terms=terms, memory=self._memory) as client:
+        passing = self._guard.call("connect", tap.serial) if self._guard else nullcontext()
+        with passing, TapClient(self._address_of(tap), terms=terms, memory=self._memory) as client:
             yield ClientSession(client)
 
     def reveal(self, reference: SecretReference) -> SecretStr:

@@ -22,6 +22,9 @@ from services.playbook.positions import Path as Place
 PHONE: Final = r"\+?[0-9]{5,15}"
 """A phone number as CENTAGATE takes it; E.164 allows 15 digits."""
 
+FILES: Final = (("configuration",), ("ca_file",), ("relay", "ca_file"))
+"""The keys of an entry under which a file of this machine is named."""
+
 LONGEST: Final = 1024
 """Characters of a password, a phone number or a serial number."""
 
@@ -59,6 +62,8 @@ def understand(written: Written, known: Mapping[EntryId, Entry], names: set[str]
     if made is None:
         raise _told(written, faults)
     placed = list(entries_of(made))
+    if written.remote and (foreign := list(_foreign(placed, literals, known))):
+        raise _told(written, faults + foreign)  # before anything is read that it names
     named = {entry.id for _, entry in placed}
     others = () if alone else (entry for entry in known.values() if entry.id not in named)
     faults += [Fault(*fault) for fault in faults_between(things_in(others) + things_of(dict(made)))]
@@ -100,6 +105,28 @@ def _take_literals(document: dict[str, Any]) -> dict[Place, Secret]:
                 taken[*place, *inner] = Secret(value)
                 put(table, inner, {"vault": name})
     return taken
+
+
+def _foreign(
+    placed: list[tuple[Place, Entry]], literals: Mapping[Place, Secret], known: Mapping[EntryId, Entry]
+) -> Iterator[Fault]:
+    """Places on this machine that somebody on another one names, and secrets of the vault that belong elsewhere.
+
+    A file that the inventory names already, and a secret that stands where it stood, are nothing new.
+    """
+    trusted = {at(entry.fields, inner) for entry in known.values() for inner in FILES}
+    for place, entry in placed:
+        before = known[entry.id].fields if entry.id in known else {}
+        for inner, name in secret_places(*entry.id).items():
+            reference = at(entry.fields, inner)
+            is_own = reference in ({"vault": name}, at(before, inner))
+            if reference is not None and (*place, *inner) not in literals and not is_own:
+                yield Fault((*place, *inner), f'expected the secret itself, or {{ vault = "{name}" }} where it is kept')
+        for inner in FILES:
+            if (path := at(entry.fields, inner)) is not None and path not in trusted:
+                yield Fault(
+                    (*place, *inner), "expected a file that the inventory names already: import it on its machine"
+                )
 
 
 def _raw_tables(document: dict[str, Any]) -> Iterator[tuple[Place, str, dict[str, Any]]]:

@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from infra.ledger import Entry, EntryId, InventoryChange, Ledger, Snapshot
+from infra.ledger import AuditEntry, Entry, EntryId, InventoryChange, Ledger, Snapshot
+from infra.ledger.audit import write
 from infra.vault import Vault
 from schemas.errors import InputError
 from schemas.secret import Secret
@@ -15,6 +16,9 @@ from services.fleet.entries import at, names_in, rank, secret_places
 from services.fleet.given import Given, understand
 from services.fleet.remarks import RuleNames, moves, skip_remarks
 from services.fleet.written import Written, read_written
+
+MOST_NAMED: Final = 100
+"""Things that the audit names of each kind of change."""
 
 MOST_TRIES: Final = 3
 """How often an import begins again because another one came first."""
@@ -56,7 +60,10 @@ class ImportResult:
 
 
 @dataclass(slots=True)
-class _Draft:
+class Draft:
+    """A change that is worked out against a picture of the inventory, and can be stored while that is true."""
+
+    snapshot: Snapshot
     added: list[Change] = field(default_factory=list)
     changed: list[Change] = field(default_factory=list)
     removed: list[Change] = field(default_factory=list)
@@ -66,6 +73,7 @@ class _Draft:
     remarks: list[str] = field(default_factory=list)
 
     def result(self) -> ImportResult:
+        """What storing it would do."""
         return ImportResult(
             added=_sorted(self.added),
             changed=_sorted(self.changed),
@@ -98,7 +106,15 @@ class Importer:
         self._open_vault = open_vault
         self._clock = clock
 
-    def take(self, path: Path, *, prune: bool = False, everything: bool = False, dry_run: bool = False) -> ImportResult:
+    def take(
+        self,
+        path: Path,
+        *,
+        prune: bool = False,
+        everything: bool = False,
+        dry_run: bool = False,
+        actor: str = "keyturn",
+    ) -> ImportResult:
         """Take a document in.
 
         Args:
@@ -106,6 +122,7 @@ class Importer:
             prune: whether what the document does not name goes; otherwise it stays.
             everything: whether that may be the whole inventory, as the document names nothing.
             dry_run: whether to say only what would change.
+            actor: who does it, as the audit names him.
 
         Raises:
             InputError: every fault of the document, or the inventory changes all the time; nothing was changed.
@@ -113,21 +130,27 @@ class Importer:
             LedgerUnavailable: nothing was changed.
         """
         for _ in range(MOST_TRIES):
-            snapshot = self._ledger.inventory.snapshot()
-            draft = self._draft(read_written(path), snapshot, prune=prune)
+            draft = self.draft(read_written(path), prune=prune)
             result = draft.result()
             if prune and not (everything or dry_run):
-                _refuse_to_empty(path, draft)
-            if dry_run or result.is_empty or self._store(draft, snapshot):
+                refuse_to_empty(path, draft)
+            if dry_run or result.is_empty or self._store(draft, actor):
                 return result
         raise InputError(["the inventory is being changed by somebody else: import again"])
 
-    def _draft(self, written: Written, snapshot: Snapshot, *, prune: bool) -> _Draft:
+    def draft(self, written: Written, *, prune: bool = False) -> Draft:
+        """Work out what a document would change; nothing is written.
+
+        Raises:
+            InputError: every fault of the document.
+            ConfigurationError: the document gives secrets, and there is no vault.
+        """
+        snapshot = self._ledger.inventory.snapshot()
         known = {entry.id: entry for entry in snapshot.entries}
         names = set(self._ledger.secrets.names())
         given = understand(written, known, names, alone=prune)
         new = self._new_values(given, names)
-        draft = _Draft(values=new)
+        draft = Draft(snapshot, values=new)
         for entry in given.entries.values():
             _compare(entry, known.get(entry.id), new, draft)
         draft.remarks += moves((known[entry.id], entry) for entry in draft.upserts if entry.id in known)
@@ -145,14 +168,22 @@ class Importer:
         held = self._open_vault().get_many(given.values.keys() & names)
         return {name: value for name, value in given.values.items() if not _are_same(held.get(name), value)}
 
-    def _store(self, draft: _Draft, snapshot: Snapshot) -> bool:
+    def removal(self, entry_id: EntryId) -> Draft:
+        """Work out what it is to take one thing away; nothing is written."""
+        snapshot = self._ledger.inventory.snapshot()
+        gone = [Change(entry.id, entry.site) for entry in snapshot.entries if entry.id == entry_id]
+        return Draft(snapshot, removed=gone)
+
+    def change_of(self, draft: Draft) -> InventoryChange:
+        """Make a draft ready to be stored, its secrets sealed: nobody else should wait for that."""
+        snapshot = draft.snapshot
         removed = {change.id for change in draft.removed}
         upserted = {entry.id for entry in draft.upserts}
         gone = [entry for entry in snapshot.entries if entry.id in removed]
         before = [entry for entry in snapshot.entries if entry.id in upserted]
         stay = [entry for entry in snapshot.entries if entry.id not in removed | upserted]
         vault = self._open_vault() if draft.values else None
-        change = InventoryChange(
+        return InventoryChange(
             based_on=snapshot.revision,
             upserts=draft.upserts,
             deletions=removed,
@@ -161,20 +192,37 @@ class Importer:
             - names_in(stay)
             - names_in(draft.upserts),
         )
-        return self._ledger.inventory.store(change, self._clock())
+
+    def _store(self, draft: Draft, actor: str) -> bool:
+        change, entry = self.change_of(draft), recorded(draft.result(), actor=actor, at=self._clock())
+        with self._ledger.database.writing() as connection:
+            stored = self._ledger.inventory.store_in(connection, change, entry.at)
+            if stored:
+                write(connection, entry)
+        return stored
 
 
-def _refuse_to_empty(path: Path, draft: _Draft) -> None:
+def recorded(result: ImportResult, *, actor: str, at: datetime, reason: str = "") -> AuditEntry:
+    """An import as the audit has it: what came, changed and went, by name and without a value."""
+    words = {"added": result.added, "changed": result.changed, "removed": result.removed}
+    detail: dict[str, object] = {}
+    for word, changes in words.items():
+        detail[word] = len(changes)
+        if changes:
+            detail[f"{word}_first"] = [f"{change.id.kind}/{change.id.key}" for change in changes[:MOST_NAMED]]
+    return AuditEntry(at=at, actor=actor, action="fleet.import", subject="fleet", reason=reason, detail=detail)
+
+
+def refuse_to_empty(path: Path, draft: Draft) -> None:
     """A document that lacks everything is a slip rather than a wish."""
     if draft.removed and not (draft.added or draft.changed or draft.unchanged):
         number = len(draft.removed)
         counted = "its one entry with its secrets" if number == 1 else f"all {number} entries with their secrets"
-        raise InputError(
-            [f"{path}: names nothing, so pruning would empty the inventory: {counted}. Where that is meant, add --yes"]
-        )
+        empties = f"{path}: names nothing, so pruning would empty the inventory: {counted}"
+        raise InputError([f"{empties}. Where that is meant, add --yes on the command line"])
 
 
-def _compare(entry: Entry, before: Entry | None, new: Mapping[str, Secret], draft: _Draft) -> None:
+def _compare(entry: Entry, before: Entry | None, new: Mapping[str, Secret], draft: Draft) -> None:
     if before is None:
         draft.added.append(Change(entry.id, entry.site))
     elif details := tuple(_differences(before, entry, new)):

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
@@ -12,6 +12,7 @@ from schemas.errors import InputError, TryAgain
 from schemas.fleet import Fleet, TwonDevice
 from schemas.references import SecretReference
 from schemas.twon import Generation, LogEvent, MobileKey, MobileKeyConfig, MobKeyEntered
+from services.clients.guard import Guard
 from services.clients.transport import Bounds
 from services.clients.twon import BOUNDS, PrivateKey, TwonAddress, TwonClient, keys
 from services.fleet.spread import Spread
@@ -38,6 +39,7 @@ class FleetTwon:
         store: the keys of the locations.
         threads: how many devices are spoken with at a time.
         bounds: how long to wait for a device.
+        guard: what every conversation passes.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class FleetTwon:
         *,
         threads: int = 128,
         bounds: Bounds = BOUNDS,
+        guard: Guard | None = None,
     ) -> None:
         self.keys = store
         self._fleet = fleet
@@ -55,6 +58,7 @@ class FleetTwon:
         self._bounds = bounds
         self._spread = Spread(threads)
         self._silent: set[str] = set()
+        self._guard = guard
 
     def location(self, name: str) -> Sequence[TwonDevice]:
         """Give the devices of a location, as they are written down now.
@@ -84,6 +88,7 @@ class FleetTwon:
 
         Raises:
             InputError: its password is not where the inventory says, or its address is wrong.
+            NotYet: the guard holds the conversation back.
         """
         address = TwonAddress(
             url=device.address,
@@ -95,7 +100,8 @@ class FleetTwon:
             in_clear=device.in_clear,
         )
         try:
-            with TwonClient(address, self._bounds) as client:
+            passing = self._guard.call("connect", device.serial) if self._guard else nullcontext()
+            with passing, TwonClient(address, self._bounds) as client:
                 yield ClientSession(client, device.serial)
             self._silent.discard(device.serial)
         except TryAgain as error:

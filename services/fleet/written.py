@@ -25,6 +25,7 @@ class Written:
         lines: the line of each place.
         key_of: how a place is called.
         implied: sites that things of the document belong to, but that it does not describe, with a place of each.
+        remote: whether it came from another machine, so that it may name no place on this one.
     """
 
     path: Path
@@ -32,6 +33,7 @@ class Written:
     lines: dict[Place, int]
     key_of: Callable[[Place], str]
     implied: dict[str, Place] = field(default_factory=dict)
+    remote: bool = False
 
 
 def read_written(path: Path) -> Written:
@@ -43,17 +45,37 @@ def read_written(path: Path) -> Written:
     form = path.suffix.lower()
     if form not in {".toml", ".csv"}:
         raise InputError([f"{path}: expected the name of a file that ends in .toml or .csv"])
-    text = read_text(path, LARGEST)
+    return parse_written(path, read_text(path, LARGEST), form)
+
+
+def parse_written(path: Path, text: str, form: str, *, remote: bool = False) -> Written:
+    """Understand a text as a document.
+
+    Args:
+        path: where it stands, or what it is called.
+        text: the document.
+        form: ``.toml`` or ``.csv``.
+        remote: whether it came from another machine.
+
+    Raises:
+        InputError: it is not what its form says.
+    """
     if form == ".toml":
         document = parse_toml(path, text)
         return Written(
-            path=path, document=document, lines=find_lines(text), key_of=lambda place: dotted(place, FleetDocument)
+            path=path,
+            document=document,
+            lines=find_lines(text),
+            key_of=lambda place: dotted(place, FleetDocument),
+            remote=remote,
         )
     rows = parse_csv(path, text)
-    return Written(path=path, document=rows.document, lines=rows.lines, key_of=_column, implied=rows.implied)
+    return Written(
+        path=path, document=rows.document, lines=rows.lines, key_of=column_of, implied=rows.implied, remote=remote
+    )
 
 
-def _column(place: Place) -> str:
+def column_of(place: Place) -> str:
     """The column of a place in the table of a thing: ``("sites", 0, "taps", 3, "relay", "net_key")``."""
     names = [str(part) for part in place if isinstance(part, str)]
     inner = names[1:]

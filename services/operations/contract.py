@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final, Protocol, cast
 
 from pydantic import BaseModel
 
-from schemas.errors import Busy, ConfigurationError, Refused, TryAgain, UpstreamError
+from schemas.errors import Busy, ConfigurationError, NotYet, Refused, TryAgain, UpstreamError
 from schemas.jobs import Again, Job, Outcome, Parked, ParkedBecause
 from services.clients.ublox import Ublox
 from services.operations.centagate_access import CentagateAccess
@@ -46,6 +46,7 @@ class Tools:
 
     Attributes:
         doubt: how long u-blox may still work on a request whose answer did not come.
+        close: begins nothing more with any outside system; what is under way ends by itself.
     """
 
     ublox: Ublox = NO_UBLOX
@@ -57,6 +58,7 @@ class Tools:
     renewal_look_every: timedelta
     renewal_deadline: timedelta
     doubt: timedelta = timedelta(seconds=75)
+    close: Callable[[], None] = lambda: None
 
 
 class Operation(Protocol):
@@ -83,6 +85,8 @@ class Operation(Protocol):
 def outcome_of(error: UpstreamError) -> Outcome:
     """What an upstream's failure means for a job."""
     match error:
+        case NotYet():
+            return Again(reason=str(error), after=error.retry_after, counts=False, tried=False)
         case TryAgain():
             return Again(reason=str(error), after=error.retry_after, status=error.status)
         case Busy():

@@ -2,23 +2,32 @@
 
 import gc
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
 
+from anyio.to_thread import run_sync
 from celery import Celery
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra.broker import PLAN, Doorbell
+from infra.coordination import Coordination
 from infra.ledger import Ledger
 from infra.settings import Settings
+from services.access import Access
 from services.intake import Intake
+from services.web.admin.application import AdminApi, Below
+from services.web.admin.contract import Means
+from services.web.admin.routes import ROUTES
 from services.web.health import Health
 from services.web.hooks import BODY_SECONDS, PREFIX, Hooks, TokenList
+from services.web.metrics import Metrics
 from services.web.receipts import Receipts
+from services.web.token_watch import TokenWatch
+from services.wiring import make_desk
 
 _GC_THRESHOLDS: Final = (50_000, 20, 20)
 """Fewer collections: with the defaults they doubled the receiver's p99."""
@@ -39,12 +48,13 @@ class Site:
         clock: Callable[[], datetime],
         body_seconds: float = BODY_SECONDS,
     ) -> None:
-        tokens = TokenList(token.get_secret_value() for token in settings.webhook_tokens)
+        tokens = TokenList((token.get_secret_value() for token in settings.webhook_tokens), clock=clock)
+        self._token_watch = TokenWatch(ledger, tokens, clock=clock)
         self._ledger = ledger
         self._broker = broker
         self._intake = Intake(
             ledger.inbox,
-            on_accepted=lambda ids: self._doorbell.ring(PLAN, ids),
+            on_accepted=lambda ids: self._ring(PLAN, ids),
             timeout=settings.accept_timeout,
             queue_limit=settings.accept_queue_limit,
             backlog_limit=settings.backlog_limit,
@@ -52,12 +62,24 @@ class Site:
         self._hooks: ASGIApp = Hooks(
             self._intake, tokens, body_limit=settings.body_limit_bytes, body_seconds=body_seconds, clock=clock
         )
+        self._coordination = Coordination(settings.redis_url.get_secret_value())
+        metrics = Metrics(ledger, self._coordination, clock=clock, token=settings.metrics_token)
         health = Health(ledger, clock=clock, sweep_every=settings.sweep_every)
+        means = Means(
+            settings=settings,
+            ledger=ledger,
+            access=Access(ledger, clock=clock),
+            desk=make_desk(settings, ledger, clock=clock),
+            ring=self._ring,
+            clock=clock,
+        )
         self._rest = Starlette(
             routes=[
                 Route("/healthz", health.alive, methods=["GET"]),
                 Route("/readyz", health.ready, methods=["GET"]),
+                Route("/metrics", metrics.show, methods=["GET"]),
                 Route("/receipts/{receipt}", Receipts(ledger, tokens).show, methods=["GET"]),
+                Below(AdminApi(means, ROUTES)),
             ],
             lifespan=self._lifespan,
         )
@@ -67,15 +89,21 @@ class Site:
         is_hook = scope["type"] == "http" and scope["path"].startswith(PREFIX)
         await (self._hooks if is_hook else self._rest)(scope, receive, send)
 
+    def _ring(self, task: str, ids: Iterable[int]) -> None:
+        self._doorbell.ring(task, ids)
+
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         self._doorbell = Doorbell(self._broker)
         self._intake.start()
+        await run_sync(self._token_watch.start)
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)
         sys.setswitchinterval(_SWITCH_SECONDS)
         yield
         await self._intake.stop()
+        await run_sync(self._token_watch.stop)
         self._doorbell.close()
+        self._coordination.close()
         self._ledger.close()

@@ -20,6 +20,7 @@ import structlog
 from starlette.types import Message, Receive, Scope, Send
 
 from infra.ledger import Arrival
+from infra.ledger.hook_tokens import Digest
 from schemas.errors import LedgerUnavailable
 from schemas.events import read_notification, receipt_of, receipt_of_raw
 from services.intake import Intake
@@ -66,17 +67,27 @@ _TITLES: Final = {
 
 
 class TokenList:
-    """The Authorization header values that are valid now; several while a token is being changed."""
+    """The Authorization header values that are valid now; several while a token is being changed.
 
-    def __init__(self, tokens: Iterable[str]) -> None:
-        self._digests = [hashlib.sha256(token.encode()).digest() for token in tokens]
+    Those of the settings hold for as long as the process lives; those of the ledger are told it from outside, so that
+    no request waits for the ledger.
+    """
+
+    def __init__(self, tokens: Iterable[str], *, clock: Callable[[], datetime]) -> None:
+        self._own = [Digest(hashlib.sha256(token.encode()).digest()) for token in tokens]
+        self._valid = list(self._own)
+        self._clock = clock
+
+    def know(self, others: Iterable[Digest]) -> None:
+        """Take up what is valid beside the settings' own tokens, instead of what was told before."""
+        self._valid = [*self._own, *others]
 
     def admits(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
         """Compare the whole header with every token, in a time that tells neither content nor length."""
         sent = [value for name, value in headers if name == b"authorization"]
         digest = hashlib.sha256(sent[0] if len(sent) == 1 else b"").digest()
-        matches = [hmac.compare_digest(digest, valid) for valid in self._digests]
-        return any(matches)
+        found = [valid for valid in self._valid if hmac.compare_digest(digest, valid.sha256)]
+        return any(valid.ends_at is None or self._clock() < valid.ends_at for valid in found)
 
 
 class Hooks:

@@ -96,7 +96,7 @@ class Worker:
     def later(self, seconds: float) -> None:
         """Let time pass, and the sweep look."""
         self.now += timedelta(seconds=seconds)
-        sweep(self.ledger, ring=self.ring, clock=self.clock, retention=timedelta(days=1))
+        sweep(self.ledger, ring=self.ring, clock=self.clock)
 
     def state(self, receipt: str) -> list[str]:
         """Where the jobs of a notice stand."""

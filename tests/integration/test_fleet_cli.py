@@ -88,7 +88,7 @@ def test_pruning_with_a_file_that_names_nothing_has_to_be_meant(stocked: House, 
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.splitlines()[0] == (
         f"{file}: names nothing, so pruning would empty the inventory: all 11 entries with their secrets."
-        " Where that is meant, add --yes"
+        " Where that is meant, add --yes on the command line"
     )
     assert len(stocked.told("list")) == 11
     assert len(stocked.told("import", file, "--prune", "--dry-run")["removed"]) == 11

@@ -50,7 +50,7 @@ def ready(receiver: Receiver) -> Any:
 
 def swept(receiver: Receiver, *, ago: float = 0) -> None:
     clock: Callable[[], Any] = lambda: now() - timedelta(seconds=ago)  # noqa: E731 - the clock of one sweep
-    sweep(receiver.ledger, ring=lambda *_: None, clock=clock, retention=timedelta(days=90))
+    sweep(receiver.ledger, ring=lambda *_: None, clock=clock)
 
 
 def test_an_idle_site_that_nobody_sweeps_stands_still(database_url: str) -> None:

@@ -50,12 +50,12 @@ def test_check_says_ok_and_shows_the_rules(tmp_path: Path) -> None:
 
 def test_check_shows_what_is_kept_but_not_fired(tmp_path: Path) -> None:
     rules = '[[rules]]\nname = "s"\nenabled = false\non = { manual = true }\nalert = "[a]"\n'
-    rules += '[[rules]]\nname = "t"\non = { schedule = "0 2 * * *" }\nalert = "b"\n'
+    rules += '[[rules]]\nname = "t"\non = { manual = true }\nalert = "b"\n'
     result = run("check", written(tmp_path, f"version = 1\n{rules}"))
     assert result.exit_code == 0
     assert "s (disabled)" in result.stdout
     assert "[a]" in result.stdout
-    assert "note: rule t: a schedule trigger is kept, but nothing fires it yet" in result.stdout
+    assert "note: rule t: a manual trigger is kept, but nothing fires it yet" in result.stdout
     assert "rule s:" not in result.stdout
 
 
@@ -72,7 +72,7 @@ def test_check_prints_every_fault(tmp_path: Path) -> None:
     lines = result.stderr.splitlines()
     assert lines[0].startswith("line 4, rule 1 (x), on.event: expected one of DEVICE_BOOTSTRAP_EVENT")
     assert lines[1:] == [
-        "line 6, rule 1 (x), budget: not enforced yet, so it is refused instead of ignored",
+        "line 6, rule 1 (x), budget: limits jobs, and the rule makes none",
         "2 faults",
     ]
 

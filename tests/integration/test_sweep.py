@@ -4,9 +4,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from infra.broker import PLAN, PREFIX
-from infra.ledger import Ledger, Plan
+from infra.ledger import Ledger
 from schemas.errors import LedgerUnavailable
 from schemas.jobs import State
+from services.schedules.silence import BACK
 from services.sweep import MAX_LOSSES, RING_FOR, sweep
 from tests.conftest import Clock
 from tests.support.ledger import (
@@ -33,7 +34,7 @@ def bell() -> Bell:
 
 
 def sweep_once(ledger: Ledger, clock: Clock, bell: Bell) -> None:
-    sweep(ledger, ring=bell, clock=clock, retention=timedelta(days=30))
+    sweep(ledger, ring=bell, clock=clock)
 
 
 def test_a_still_house_is_left_alone(ledger: Ledger, clock: Clock, bell: Bell) -> None:
@@ -117,27 +118,27 @@ def test_a_doubled_sweep_changes_nothing_more(ledger: Ledger, clock: Clock, bell
     assert len(rows(ledger, "SELECT id FROM attempts")) == 1
 
 
-def test_old_work_is_deleted_once_an_hour(ledger: Ledger, clock: Clock, bell: Bell) -> None:
-    sweep_once(ledger, clock, bell)
-    for event in take_in(ledger, clock() - timedelta(days=31), 3):
-        ledger.planning.store([Plan(event_id=event, verdict="no rule matches")], clock())
-    clock.forward(minutes=59)
-    sweep_once(ledger, clock, bell)
-    assert len(rows(ledger, "SELECT id FROM events")) == 3
-    clock.forward(minutes=1)
+def test_a_fault_in_the_schedules_keeps_no_job_waiting(ledger: Ledger, clock: Clock, bell: Bell) -> None:
+    (job,) = ask(ledger, clock(), wish())
+
+    def broken(_now: object) -> None:
+        raise ValueError("such a schedule cannot be")
+
     with capture_logs() as logs:
-        sweep_once(ledger, clock, bell)
-    assert rows(ledger, "SELECT id FROM events") == []
-    assert [(log["event"], log["rows"]) for log in logs] == [("old work deleted", 3)]
+        sweep(ledger, ring=bell, clock=clock, fire=broken)
+    assert bell.rung == [(PREFIX + ROTATE, [job])]
+    assert [log["event"] for log in logs] == ["schedules could not be fired"]
+    assert ledger.upkeep.health(clock()).last_sweep == clock()
 
 
-def test_a_large_harvest_goes_on_with_the_next_sweep(ledger: Ledger, clock: Clock, bell: Bell) -> None:
-    events = take_in(ledger, clock() - timedelta(days=31), 1_001)
-    ledger.planning.store([Plan(event_id=event, verdict="no rule matches") for event in events], clock())
+def test_a_standstill_is_noted_when_the_sweep_goes_on(ledger: Ledger, clock: Clock, bell: Bell) -> None:
     sweep_once(ledger, clock, bell)
-    assert len(rows(ledger, "SELECT id FROM events")) == 1
+    clock.forward(minutes=5)
     sweep_once(ledger, clock, bell)
-    assert rows(ledger, "SELECT id FROM events") == []
+    assert ledger.upkeep.noted(BACK) is None
+    clock.forward(minutes=6)
+    sweep_once(ledger, clock, bell)
+    assert ledger.upkeep.noted(BACK) == clock()
 
 
 def test_a_ledger_that_is_away_ends_the_sweep_and_the_next_one_makes_up_for_it(

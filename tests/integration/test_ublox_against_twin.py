@@ -3,19 +3,22 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
+from cryptography import x509
 from pydantic import SecretStr
 
 from schemas.errors import OurFault, Refused, TryAgain
 from schemas.events import EventType
-from schemas.ublox import Detail, DeviceLook, RotationPolicy, RotationType, WebhookLook
+from schemas.ublox import Detail, DeviceLook, RotationPolicy, RotationType, Suspect, WebhookLook
 from services.clients.transport import Transport
 from services.clients.ublox import Ublox
 from services.sandbox.server import running
+from services.sandbox.ublox import notices
 from services.sandbox.ublox.app import build
 from services.sandbox.ublox.fleet import DEFAULT_CA, Recruits
-from services.sandbox.ublox.twin import API_KEY, API_SECRET, Twin
+from services.sandbox.ublox.twin import API_KEY, API_SECRET, Twin, utc_now
 
 
 @pytest.fixture
@@ -111,3 +114,45 @@ def test_a_session_of_a_second_goes_on_and_on(client: Ublox, twin: Twin) -> None
     ends = time.monotonic() + 2.5
     while time.monotonic() < ends:
         assert uid in client.look([uid])
+
+
+def test_notices_come_in_pages_as_the_webhook_would_have_sent_them(client: Ublox, twin: Twin) -> None:
+    (uid,) = recruited(twin, 1, heartbeat=3600)
+    told = [notices.error(twin.fleet.devices[uid], utc_now(), f"fault {number}") for number in range(150)]
+    for document in told:
+        twin.announce(document)
+    hour = timedelta(hours=1)
+    pages = list(client.notices([uid], utc_now() - hour, utc_now() + hour))
+    assert [len(page) for page in pages] == [100, 50]
+    assert [document for page in pages for document in page] == told
+    assert list(client.notices([uid], utc_now() - 2 * hour, utc_now() - hour)) == [[]]
+
+
+def test_root_cas_are_listed_with_a_certificate_that_can_be_read(client: Ublox, twin: Twin) -> None:
+    twin.fleet.authority("second-ca", days_left=100)
+    looks = {look.name: look for look in client.root_cas()}
+    assert set(looks) == {DEFAULT_CA, "second-ca"}
+    look = looks["second-ca"]
+    ends = x509.load_pem_x509_certificate((look.pem or "").encode()).not_valid_after_utc
+    assert look.promised_until is not None
+    assert abs(ends - look.promised_until) < timedelta(days=1)
+
+
+def test_cloned_and_suspicious_devices_are_told(client: Ublox, twin: Twin) -> None:
+    uids = recruited(twin, 3, heartbeat=3600)
+    twin.turn({"cloned_devices": uids[:1], "suspicious_devices": uids[1:]})
+    assert [one.uid for one in client.clones(uids, utc_now() - timedelta(days=1))] == uids[:1]
+    assert client.suspects(uids) == [Suspect(uid=uid, reason="DUPLICATED_DEV_SERIAL_NUM_SEALING") for uid in uids[1:]]
+    with pytest.raises(OurFault, match="at most 100 devices"):
+        client.suspects([f"{number:016x}" for number in range(101)])
+
+
+def test_a_notice_is_polled_although_its_webhook_was_lost(client: Ublox, twin: Twin) -> None:
+    (uid,) = recruited(twin, 1, heartbeat=3600)
+    twin.hooks.register(EventType.BOOTSTRAP, "http://127.0.0.1:9/hook", "Bearer token")
+    twin.turn({"lost_webhooks": 1})
+    twin.announce(notices.bootstrap(twin.fleet.devices[uid], utc_now()))
+    ((document,),) = client.notices([uid], utc_now() - timedelta(minutes=1), utc_now() + timedelta(minutes=1))
+    assert document is not None
+    assert (document["ROTPublicUID"], document["EventType"]) == (uid, EventType.BOOTSTRAP)
+    assert twin.tally.deliveries.shown()["lost"] == 1

@@ -26,7 +26,7 @@ def taps_in(fleet: Fleet, **more: Any) -> FleetTaps:
     return FleetTaps(lambda: fleet, resolve, **more)
 
 
-def stock(ledger: Ledger, path: Path, **options: bool) -> ImportResult:
+def stock(ledger: Ledger, path: Path, **options: Any) -> ImportResult:
     """Take a document into a ledger, whose vault has the ring key `RING`."""
     return Importer(ledger, lambda: vault_of(ledger, RING), clock=lambda: NOW).take(path, **options)
 

@@ -17,6 +17,7 @@ from infra.broker import make_celery
 from infra.ledger import Ledger, migrate
 from infra.ledger.tables import from_us
 from infra.settings import Settings, load_settings
+from infra.settings.environ import variable_of
 from services.sandbox.server import Address, running
 from services.web.app import Site
 from services.web.hooks import BODY_SECONDS
@@ -197,7 +198,7 @@ def settings_for(database_url: str, **variables: object) -> Settings:
         "DATABASE_URL": database_url.replace("postgresql+psycopg://", "postgresql://", 1),
         "KEYTURN_WEBHOOK_TOKENS": f"{TOKEN}\n{SECOND_TOKEN}",
     }
-    environ |= {f"KEYTURN_{name.upper()}": str(value) for name, value in variables.items()}
+    environ |= {variable_of(name): str(value) for name, value in variables.items()}
     return load_settings(environ, env_file=None)
 
 

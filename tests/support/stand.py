@@ -25,15 +25,20 @@ PARTS: Final = ("redis", "web", "control", "ublox", "beat")
 
 
 class Stand:
-    """One installation: start, kill and look at its parts."""
+    """One installation: start, kill and look at its parts.
 
-    def __init__(self, folder: Path, database_url: str, **settings: str) -> None:
+    Args:
+        seconds: parts of which a second one runs too, under its name and ``-2``.
+    """
+
+    def __init__(self, folder: Path, database_url: str, seconds: tuple[str, ...] = (), **settings: str) -> None:
         self.folder = folder
         self.ledger = Ledger(database_url)
         migrate(self.ledger.database)
         self.port = free_port()
         self._twin_port, self._redis_port = free_port(), free_port()
-        self.parts = {name: self._part(name, database_url, settings) for name in ("sandbox", *PARTS)}
+        names = ("sandbox", *PARTS, *(f"{name}-2" for name in seconds))
+        self.parts = {name: self._part(name, database_url, settings) for name in names}
         self.twin: Caller
 
     def open(self) -> None:
@@ -50,6 +55,12 @@ class Stand:
     def until_answering(self) -> None:
         """Wait for the receiver."""
         until(lambda: answers(f"http://127.0.0.1:{self.port}/readyz"), "the receiver answers")
+
+    def stop(self, *but: str) -> None:
+        """Stop every part of Keyturn in good order, but these."""
+        for name, part in reversed(self.parts.items()):
+            if name not in {"sandbox", *but}:
+                part.stop()
 
     def kill(self, name: str) -> None:
         """End a part with SIGKILL, as a power cut would; every process of it."""
@@ -99,7 +110,12 @@ class Stand:
             "ublox": [*keyturn, "worker", "-Q", "ublox"],
             "beat": [*keyturn, "beat"],
         }
-        return Part(name, commands[name], environ=self._environ(database_url, settings), logs=self.folder / "log")
+        return Part(
+            name,
+            commands[name.removesuffix("-2")],
+            environ=self._environ(database_url, settings),
+            logs=self.folder / "log",
+        )
 
     def _environ(self, database_url: str, settings: Mapping[str, str]) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
@@ -122,9 +138,9 @@ class Stand:
 
 
 @contextmanager
-def standing(folder: Path, database_url: str, **settings: str) -> Iterator[Stand]:
+def standing(folder: Path, database_url: str, seconds: tuple[str, ...] = (), **settings: str) -> Iterator[Stand]:
     """Run an installation for as long as the block lasts."""
-    stand = Stand(folder, database_url, **settings)
+    stand = Stand(folder, database_url, seconds, **settings)
     try:
         stand.open()
         yield stand

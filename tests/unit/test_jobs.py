@@ -6,6 +6,7 @@ LAWFUL = {
     ("held", "due"),
     ("held", "cancelled"),
     ("held", "superseded"),
+    ("due", "held"),
     ("due", "running"),
     ("due", "cancelled"),
     ("due", "superseded"),

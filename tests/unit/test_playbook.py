@@ -182,10 +182,9 @@ def test_work_needs_a_device() -> None:
 @pytest.mark.parametrize(
     ("trigger", "kind"), [('schedule = "0 2 * * *"', "schedule"), ("manual = true", "manual")], ids=str
 )
-def test_other_triggers_are_kept_and_warned_of(trigger: str, kind: str) -> None:
+def test_a_rule_with_another_trigger_waits_for_it(trigger: str, kind: str) -> None:
     loaded = load(playbook(one_rule('[[rules.do]]\noperation = "ublox.rotate_e2e_key"', trigger=trigger)))
     assert loaded.document.rules[0].on.kind == kind
-    assert loaded.warnings == (f"rule one: a {kind} trigger is kept, but nothing fires it yet",)
     assert loaded.explain(event(EventType.BOOTSTRAP))[0].why == f"it waits for its {kind} trigger"
 
 

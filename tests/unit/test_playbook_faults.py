@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.events import EventType
-from schemas.playbook import LOOPS, UNENFORCED
+from schemas.playbook import LIMITS, LOOPS
 from services.playbook import default_text
 from services.playbook.positions import find_lines, line_of
 from tests.unit.playbooks import event, faults_of, load, load_or_faults, one_rule, playbook
@@ -19,16 +19,29 @@ def test_a_rule_that_answers_its_own_work_is_refused(kind: EventType, operation:
     )
 
 
-@pytest.mark.parametrize("field", UNENFORCED)
-@pytest.mark.parametrize("enabled", ["true", "false"])
-def test_a_limit_that_nobody_keeps_is_refused(field: str, enabled: str) -> None:
+@pytest.mark.parametrize("field", LIMITS)
+def test_a_limit_of_a_rule_without_jobs_is_refused(field: str) -> None:
     value = {
         "window": '{ opens = 02:00:00, closes = 05:00:00, timezone = "Europe/Paris" }',
         "approval": '{ role = "operator" }',
         "budget": '{ jobs = 100, per = "day" }',
     }[field]
-    text = playbook(one_rule(f"enabled = {enabled}\nalert = 'x'\n{field} = {value}"))
-    assert faults_of(text) == f"line 7, rule 1 (one), {field}: not enforced yet, so it is refused instead of ignored"
+    text = playbook(one_rule(f"alert = 'x'\n{field} = {value}"))
+    assert faults_of(text) == f"line 6, rule 1 (one), {field}: limits jobs, and the rule makes none"
+
+
+@pytest.mark.parametrize(
+    ("window", "fault"),
+    [
+        ('opens = 02:00:00, closes = 02:00:00, timezone = "UTC"', "it opens when it closes, so it can never be met"),
+        ('opens = 23:59:30, closes = 00:00:00, timezone = "UTC"', "it is open for less than a minute"),
+        ('opens = 02:00:00, closes = 05:00:00, timezone = "Europe/Pariz"', "expected a zone of the IANA database"),
+    ],
+)
+def test_a_window_that_can_never_be_met_is_refused(window: str, fault: str) -> None:
+    step = 'operation = "ublox.rotate_e2e_key"'
+    text = playbook(one_rule(f"window = {{ {window} }}\ndo = [{{ {step} }}]"))
+    assert fault in faults_of(text)
 
 
 EVERY_FAULT = """\
@@ -110,7 +123,7 @@ EXPECTED_FAULTS = [
         " enabled, name, on, targets, when, window, not 'enable' (did you mean 'enabled'?)"
     ),
     "line 24, rule 2 (two), on.schedule: expected five cron fields, not 'hourly'",
-    "line 25, rule 2 (two), window: not enforced yet, so it is refused instead of ignored",
+    "line 25, rule 2 (two), window: limits jobs, and the rule makes none",
     "line 25, rule 2 (two), window.closes: is missing; expected a local time, such as 05:00:00",
     "line 25, rule 2 (two), window.timezone: is missing; expected an IANA zone, such as Europe/Paris",
     "line 28, rule 3 (two): expected exactly one of do, alert, confirm, not alert and confirm",
@@ -170,6 +183,26 @@ def test_every_fault_is_listed_at_once_with_its_place() -> None:
         (playbook(one_rule("alert = 'x'", trigger="")), "on: expected exactly one of event, schedule, manual"),
         (playbook(one_rule("alert = 'x'", trigger="event = []")), "on: expected exactly one of event, schedule"),
         (playbook(one_rule("alert = 'x'", trigger="event = 3")), "on.event: expected an array, not 3"),
+        (
+            playbook(one_rule("alert = 'x'", trigger='schedule = "61 2 * * *"')),
+            "on.schedule: Bad minute in '61 2 * * *'; expected minute, hour, day, month and weekday",
+        ),
+        (
+            playbook(one_rule("alert = 'x'", trigger='schedule = "0 0 30 2 *"')),
+            "on.schedule: Bad day-of-month in '0 0 30 2 *'",
+        ),
+        (
+            playbook(one_rule("alert = 'x'", trigger='schedule = "0 2 * * *", timezone = "Europe/Pariss"')),
+            "on.timezone: Europe/Pariss is no zone of the IANA database",
+        ),
+        (
+            playbook(one_rule("alert = 'x'", trigger='event = "DEVICE_ERRORS_EVENT", jitter_seconds = 3')),
+            "on: timezone, catch_up and jitter_seconds have a meaning for a schedule only",
+        ),
+        (
+            playbook(one_rule("when = 'true'\nalert = 'x'", trigger='schedule = "0 2 * * *"')),
+            "rule 1 (one), when: needs a trigger of the kind event",
+        ),
         (
             playbook(one_rule("when = 'true'\nalert = 'x'", trigger="manual = true")),
             "rule 1 (one), when: needs a trigger of the kind event",

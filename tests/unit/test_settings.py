@@ -280,3 +280,16 @@ def test_each_setting_is_described_with_its_variable_and_default() -> None:
     assert all(re.fullmatch(r"[A-Z].*\.", row.description) for row in table.values())
     assert (table["KEYTURN_PORT"].default, table["KEYTURN_WEBHOOK_TOKENS"].default) == ("8080", "required")
     assert table["DATABASE_URL"].description.endswith("Or in a file: DATABASE_URL_FILE.")
+
+
+@pytest.mark.parametrize("rate", ["20/second", "1/minute", "300/hour", "5000/day"])
+def test_a_rate_is_a_number_and_a_span(rate: str) -> None:
+    assert load(KEYTURN_TWON_RATE=rate).twon_rate == rate
+
+
+@pytest.mark.parametrize(
+    "rate", ["20", "0/second", "-1/hour", "20 per second", "20/seconds", "1.5/second", "20/2/second"]
+)
+def test_anything_else_is_no_rate(rate: str) -> None:
+    (only,) = faults({**PLAIN, "KEYTURN_UBLOX_RATE": rate})
+    assert "KEYTURN_UBLOX_RATE" in only

@@ -76,10 +76,17 @@ def test_a_root_is_as_old_as_its_validity_says() -> None:
 
 def test_only_the_latest_notices_of_a_device_are_kept() -> None:
     fleet = Fleet(clock=now, random=Random(1))
-    for number in range(1_001):
+    for number in range(10_001):
         fleet.note(Notice(uid="u", kind=str(number), at=NOW, document={}))
-    assert len(fleet.notices["u"]) == 1_000
+    assert len(fleet.notices["u"]) == 10_000
     assert fleet.notices["u"][0].kind == "1"
+
+
+def test_a_notice_is_kept_for_180_days() -> None:
+    fleet = Fleet(clock=now, random=Random(1))
+    for days in (0, 1, 180, 181):
+        fleet.note(Notice(uid="u", kind=str(days), at=NOW + timedelta(days=days), document={}))
+    assert [notice.kind for notice in fleet.notices["u"]] == ["1", "180", "181"]
 
 
 def test_a_fleet_is_bounded() -> None:

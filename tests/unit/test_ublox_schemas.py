@@ -129,6 +129,7 @@ def test_a_device_is_read_in_full() -> None:
             serial=0x073068C914DE40CCAEE84E03A66B4858,
             ca_name="eaxample.com",
             expires_at=datetime(2020, 5, 10, 19, 39, tzinfo=UTC),
+            validity_days=1825,
         ),
         renewal_pending=True,
         rotation=RotationPolicy(type=RotationType.AUTOMATIC, days=3),

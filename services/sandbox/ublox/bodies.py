@@ -122,6 +122,21 @@ class NotificationsWish(Period):
     ) = None
 
 
+class CloneWish(Period):
+    """``/device/clone/get``."""
+
+    ROTPublicUIDs: Uids | None = None
+    TagNames: Texts | None = None
+
+
+class SuspectWish(Body):
+    """``/device/suspicious/get``."""
+
+    ROTPublicUIDs: Uids | None = None
+    TagNames: Texts | None = None
+    PageNumber: PositivePage = 1
+
+
 class ActivityWish(Period):
     """``/device/activity/get``."""
 

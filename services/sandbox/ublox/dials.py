@@ -72,6 +72,10 @@ class Dials(BaseModel):
     certificate_quota: int | None = Field(default=None, ge=0)
     """How many certificates may be renewed or updated for each device."""
 
+    cloned_devices: Uids = frozenset()
+    suspicious_devices: Uids = frozenset()
+    """What ``/device/clone/get`` and ``/device/suspicious/get`` tell of."""
+
     lost_webhooks: Share = 0
     doubled_webhooks: Share = 0
     webhook_retries: int = Field(default=0, ge=0, le=10)

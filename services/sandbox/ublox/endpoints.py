@@ -43,6 +43,8 @@ ENDPOINTS: Final = (
     Endpoint(path="/device/list/get", act=reading.device_list),
     Endpoint(path="/device/info/get", act=reading.device_info),
     Endpoint(path="/device/activity/get", act=reading.activities),
+    Endpoint(path="/device/clone/get", act=reading.clones),
+    Endpoint(path="/device/suspicious/get", act=reading.suspicious),
     Endpoint(path="/e2e/key/rotate", act=acting.rotate, text_key="Message"),
     Endpoint(path="/ztp/rootca/get", act=reading.root_cas),
     Endpoint(path="/ztp/devicecertificate/renew", act=acting.renew),

@@ -22,7 +22,11 @@ MOST_DEVICES: Final = 100_000
 Key = TypeVar("Key")
 
 _PROFILE_UID: Final = "mbYbAX-CoEqE97TMFBsUKQ"
-_NOTICES_KEPT: Final = 1_000
+_NOTICES_KEPT: Final = 10_000
+"""Of one device; a bound, as above."""
+
+LOOK_BACK: Final = timedelta(days=180)
+"""``/notification/get``: "You can only specify FromDate as old as 180 days ago"; so long a notice is kept."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,10 +111,11 @@ class Fleet:
             return None
 
     def note(self, notice: Notice) -> None:
-        """Keep a notification for ``/notification/get``; the oldest of a device are forgotten."""
+        """Keep a notification for ``/notification/get``; those of a device that nobody can ask for are forgotten."""
         kept = self.notices[notice.uid]
         kept.append(notice)
-        del kept[:-_NOTICES_KEPT]
+        old = next(number for number, one in enumerate(kept) if notice.at - one.at <= LOOK_BACK)
+        del kept[: max(old, len(kept) - _NOTICES_KEPT)]
 
     def _new_uids(self, wanted: int, first: str | None) -> list[str]:
         start = int(first, 16) if first else max((int(uid, 16) + 1 for uid in self.devices), default=FIRST_UID)

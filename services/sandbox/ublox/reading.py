@@ -4,7 +4,6 @@ Source: Device APIs, Information APIs, ``/ztp/rootca/get``.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from itertools import chain
 from typing import Any, Final
 
@@ -12,12 +11,15 @@ from services.sandbox.ublox import shapes
 from services.sandbox.ublox.bodies import (
     ActivityWish,
     AuthoritiesWish,
+    CloneWish,
     InfoWish,
     Listing,
     NotificationsWish,
     Refusal,
+    SuspectWish,
     read,
 )
+from services.sandbox.ublox.fleet import LOOK_BACK
 from services.sandbox.ublox.timestamps import with_z
 from services.sandbox.ublox.twin import Twin
 
@@ -26,9 +28,6 @@ PAGE_SIZE: Final = 100
 
 API_VERSION: Final = "1.1.1"
 """``/apiversion``: the sample's, not the document's own 1.1.29."""
-
-LOOK_BACK: Final = timedelta(days=180)
-"""``/notification/get``: "You can only specify FromDate as old as 180 days ago"."""
 
 Json = dict[str, Any]
 Request = Mapping[str, Any]
@@ -64,6 +63,20 @@ def notifications(twin: Twin, body: Request) -> Json:
     ]
     document = _page("Notifications", wanted, wish.PageNumber)
     return document | {"Notifications": [shapes.notification(notice) for notice in document["Notifications"]]}
+
+
+def clones(twin: Twin, body: Request) -> Json:
+    """``/device/clone/get``: those that the dial names, as found now."""
+    wish = read(CloneWish, body)
+    found = [device.uid for device in twin.chosen(wish) if device.uid in twin.dials.cloned_devices]
+    return _page("ClonedEvents", [shapes.clone(uid, twin.clock()) for uid in found], wish.PageNumber)
+
+
+def suspicious(twin: Twin, body: Request) -> Json:
+    """``/device/suspicious/get``: those that the dial names."""
+    wish = read(SuspectWish, body)
+    found = [device.uid for device in twin.chosen(wish) if device.uid in twin.dials.suspicious_devices]
+    return _page("SuspiciousDevices", [shapes.suspicious(uid) for uid in found], wish.PageNumber)
 
 
 def activities(twin: Twin, body: Request) -> Json:

@@ -136,6 +136,16 @@ def notification(notice: Notice) -> Json:
     }
 
 
+def clone(uid: str, found_at: datetime) -> Json:
+    """One item of ``ClonedEvents`` of ``/device/clone/get``."""
+    return {"ROTPublicUID": uid, "Timestamp": with_z(found_at)}
+
+
+def suspicious(uid: str) -> Json:
+    """One item of ``SuspiciousDevices`` of ``/device/suspicious/get``, with one of the document's four reasons."""
+    return {"ROTPublicUID": uid, "Reason": "DUPLICATED_DEV_SERIAL_NUM_SEALING"}
+
+
 def activity(moment: datetime, step: Step) -> Json:
     """One item of ``Activities`` of ``/device/activity/get``."""
     return {"Timestamp": with_z(moment), "Command": step.value, "Result": "SUCCESS"}

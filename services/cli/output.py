@@ -1,0 +1,133 @@
+"""What the commands on the ledger share: how it is opened, who acts, and how answers are written."""
+
+import getpass
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
+
+import typer
+from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from schemas.errors import InputError
+
+if TYPE_CHECKING:
+    from infra.ledger import Ledger
+
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
+Reason = Annotated[str, typer.Option(help="Why; it stands in the audit.")]
+Limit = Annotated[int, typer.Option(min=1, max=200, help="Entries at most.")]
+Before = Annotated[int | None, typer.Option(metavar="ID", help="Go on below this number.")]
+Since = Annotated[str | None, typer.Option(metavar="TIME", help="Not before: 2026-05-10T12:00Z, or 30m, 2h, 7d ago.")]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Before; as --since.")]
+
+_AGO: Final = re.compile(r"([0-9]{1,6})([smhd])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@contextmanager
+def opened() -> Iterator["Ledger"]:
+    """The ledger that the settings name.
+
+    Raises:
+        ConfigurationError: a setting is wrong, or the ledger has another schema.
+    """
+    from infra.ledger import Ledger, check_schema
+    from infra.settings import load_settings
+
+    ledger = Ledger(load_settings().database_url.get_secret_value())
+    try:
+        check_schema(ledger.database)
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def actor() -> str:
+    """Who acts, as the audit names it."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (OSError, KeyError):  # a container's user may have no name
+        return "cli:unknown"
+
+
+def now() -> datetime:
+    """The time of this machine, with its zone."""
+    return datetime.now(UTC)
+
+
+def moment(words: str | None) -> datetime | str | None:
+    """A time as somebody wrote it; what is no span before now is left to the model that takes it."""
+    ago = _AGO.fullmatch(words or "")
+    return words if ago is None else now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+
+
+def read_as(model: type[Model], **values: Any) -> Model:
+    """Options as the model that the admin API takes for the same.
+
+    Raises:
+        InputError: every option that is wrong.
+    """
+    try:
+        return model.model_validate({name: value for name, value in values.items() if value is not None})
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        told = [f"--{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults]
+        raise InputError(told) from None
+
+
+def write_json(value: object) -> None:
+    """Write models, or what holds them, as JSON."""
+    print(to_json(value, indent=2).decode())
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that takes what it is given as plain text: names and reasons may hold brackets."""
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table; a long cell goes on in its next line."""
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(Text(words(cell), overflow="fold") for cell in row))
+    console().print(table)
+
+
+def show_fields(fields: Mapping[str, object]) -> None:
+    """Write names with their values, a line each; what is not there is left out."""
+    width = max(map(len, fields), default=0) + 2
+    for name, value in fields.items():
+        if value not in (None, "", {}, []):
+            console().print(f"{name:{width}}{words(value)}", soft_wrap=True)
+
+
+def words(value: object) -> str:
+    """One value for a person."""
+    match value:
+        case None:
+            return ""
+        case str():
+            return str(value)
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M:%S}Z"
+        case dict() | list():
+            return to_json(value).decode()
+        case _:
+            return str(value)
+
+
+def fail(message: str, *, as_json: bool = False) -> NoReturn:
+    """Tell why it was not done, and end with 1."""
+    if as_json:
+        write_json({"ok": False, "faults": [message]})
+    else:
+        console(stderr=True).print(message, soft_wrap=True)
+    raise typer.Exit(1)

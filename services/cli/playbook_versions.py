@@ -1,0 +1,127 @@
+"""``keyturn playbook list|diff|activate``: versions of the playbook in the ledger."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.cli.output import (
+    AsJson,
+    Before,
+    Limit,
+    Reason,
+    actor,
+    console,
+    fail,
+    now,
+    opened,
+    show_table,
+    words,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from infra.ledger import Ledger
+    from services.playbook import Playbook
+
+Which = Annotated[str, typer.Argument(metavar="FILE|VERSION", help="A playbook, or the number of a version.")]
+
+
+def list_versions(*, before: Before = None, limit: Limit = 50, as_json: AsJson = False) -> None:
+    """List versions, the newest first; one of them is in force, or else the settings' own playbook."""
+    with opened() as ledger:
+        found = ledger.playbooks.page(before, limit)
+        active = ledger.playbooks.active()
+    if as_json:
+        write_json({"items": found, "active": active})
+        return
+    rows = [
+        (
+            one.version,
+            "in force" if one.version == active else "",
+            one.created_at,
+            one.created_by,
+            one.activated_at,
+            one.note,
+        )
+        for one in found
+    ]
+    show_table(("version", "", "made", "by", "activated", "note"), rows)
+    if active is None:
+        console().print("none was activated: KEYTURN_PLAYBOOK_FILE, or else the shipped playbook, is in force")
+
+
+def diff(
+    which: Which,
+    *,
+    against: Annotated[int | None, typer.Option(help="A version, instead of what is in force.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how a playbook differs from the one in force, rule by rule."""
+    from services.playbook.versions import differences
+
+    with opened() as ledger:
+        base = against or ledger.playbooks.active()
+        before = _load(_text_of(ledger, base))
+        after = _load(_text(ledger, which)[0])
+    changes = differences(before.document, after.document)
+    if as_json:
+        write_json({"before": base, "changes": changes})
+        return
+    if not changes:
+        console().print("no rule differs")
+    for change in changes:
+        console().print(f"{change.change}: {change.rule}", soft_wrap=True)
+        for name in change.fields:
+            console().print(f"  - {name} = {words((change.before or {}).get(name))}", soft_wrap=True)
+            console().print(f"  + {name} = {words((change.after or {}).get(name))}", soft_wrap=True)
+
+
+def activate(which: Which, *, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Keep a playbook as a new version and put it in force, or put an older version in force again."""
+    from infra.ledger import AuditEntry
+    from infra.ledger.audit import write
+
+    with opened() as ledger:
+        text, version = _text(ledger, which)
+        _load(text)
+        with ledger.database.writing() as connection:
+            if version is None:
+                version = ledger.playbooks.add(connection, text, by=actor(), note=reason, now=now())
+            ledger.playbooks.activate(connection, version, now())
+            entry = AuditEntry(
+                at=now(), actor=actor(), action="playbook.activate", subject=f"playbook/{version}", reason=reason
+            )
+            write(connection, entry)
+    if as_json:
+        write_json({"version": version})
+    else:
+        console().print(f"version {version} is in force; workers take it up with their next events")
+
+
+def _text(ledger: "Ledger", which: str) -> tuple[str, int | None]:
+    """The text of a file or of a version, and which version it is."""
+    from services.playbook import read_text
+
+    if which.isdecimal() and not Path(which).exists():
+        return _text_of(ledger, int(which)), int(which)
+    return read_text(Path(which)), None
+
+
+def _text_of(ledger: "Ledger", version: int | None) -> str:
+    from infra.settings import load_settings
+    from services.wiring import settings_text
+
+    if version is None:
+        return settings_text(load_settings())
+    text = ledger.playbooks.text(version)
+    if text is None:
+        fail(f"there is no version {version} of the playbook")
+    return text
+
+
+def _load(text: str) -> "Playbook":
+    from services.operations import PARAMETERS
+    from services.playbook import load_playbook
+
+    return load_playbook(text, operations=PARAMETERS)

@@ -1,0 +1,202 @@
+"""Manual triggers over the API: see what would follow, ask for it, follow it, cancel it."""
+
+import functools
+from collections.abc import AsyncIterator
+from typing import Final
+
+import anyio
+import orjson
+from anyio.to_thread import run_sync
+from starlette.responses import Response, StreamingResponse
+
+from infra.broker import PLAN
+from infra.ledger import Connection
+from infra.ledger.tables import from_us, to_us
+from infra.ledger.triggers import show
+from schemas.access import Role
+from schemas.admin import Page, Why
+from schemas.errors import LedgerUnavailable
+from schemas.triggers import (
+    NewTrigger,
+    TriggerLine,
+    TriggerPath,
+    TriggerPreview,
+    TriggerQuery,
+    TriggerState,
+    TriggerView,
+)
+from services.triggers import Maker
+from services.web.admin.changes import change, written
+from services.web.admin.contract import Answer, Call, Route, not_found
+from services.web.admin.cursors import cursor, position
+
+BODY_LIMIT: Final = 4 * 1024 * 1024
+"""Bytes of a request: a hundred thousand names."""
+
+LOOK_EVERY: Final = 0.5
+"""Seconds between two looks of a stream."""
+
+LONGEST: Final = 120
+"""Looks of one stream: then it ends, and the caller connects again; so a process that stops waits for none for long."""
+
+STILL_THERE: Final = 20
+"""Looks without news after which a comment keeps the connection open."""
+
+_ENDS: Final = frozenset({TriggerState.FINISHED, TriggerState.CANCELLED})
+
+
+def list_triggers(call: Call) -> Answer:
+    """Give a page of triggers."""
+    query = call.of(TriggerQuery)
+    before = position(call, query)
+    lines, below = call.ledger.triggers.page(query, None if before is None else from_us(before))
+    return Answer(
+        body=Page[TriggerLine](items=lines, next=cursor(call, query, None if below is None else to_us(below)))
+    )
+
+
+def new_trigger(call: Call) -> Response:
+    """Show what would follow, or take it in; its jobs are made by whichever process plans."""
+    asked = call.of(NewTrigger)
+    desk = call.means.desk
+    order = desk.check(asked)
+    if asked.dry_run:
+        return written(Answer(body=desk.preview(order)), 200)
+    sent = call.headers.get("idempotency-key")
+    key = None if sent is None else f"{call.caller.id}:{sent}"
+
+    def work(connection: Connection) -> Answer:
+        trigger = desk.take(connection, order, actor=call.actor, key=key, request_hash=call.request_hash)
+        return Answer(body=show(connection, trigger))
+
+    response = change(call, work)
+    made = orjson.loads(bytes(response.body))["id"]
+    response.headers["location"] = f"{call.path}/{made}"  # also of an answer that is given again
+    call.means.ring(PLAN, [])
+    return response
+
+
+def show_trigger(call: Call) -> Answer:
+    """Show one trigger."""
+    trigger = call.of(TriggerPath).id
+    found = call.ledger.triggers.show(trigger)
+    if found is None:
+        raise not_found(f"trigger {trigger}")
+    return Answer(body=found)
+
+
+def cancel_trigger(call: Call) -> Response:
+    """Cancel what has not run; a repeat changes nothing."""
+    trigger = call.of(TriggerPath).id
+
+    def work(connection: Connection) -> Answer:
+        if show(connection, trigger) is None:
+            raise not_found(f"trigger {trigger}")
+        call.means.desk.cancel(connection, trigger, actor=call.actor, reason=call.of(Why).reason)
+        return Answer(body=show(connection, trigger))
+
+    response = change(call, work)
+    maker = Maker(call.ledger, ring=call.means.ring, clock=call.means.clock)
+    while not maker.step_of(trigger).over:  # now, so that nothing more begins; the planner goes on if we die here
+        pass
+    return response
+
+
+def follow_trigger(call: Call) -> Response:
+    """Tell how far a trigger has come, as Server-Sent Events, until it has ended."""
+    trigger = call.of(TriggerPath).id
+    if call.ledger.triggers.show(trigger) is None:
+        raise not_found(f"trigger {trigger}")
+    return StreamingResponse(_news(call, trigger), media_type="text/event-stream")
+
+
+async def _news(call: Call, trigger: str) -> AsyncIterator[str]:
+    told, silent = "", 0
+    yield "retry: 1000\n\n"
+    for _ in range(LONGEST):
+        found = await run_sync(functools.partial(_look, call, trigger), abandon_on_cancel=True)
+        text = "" if found is None else found.model_dump_json(exclude={"asked", "parameters"})
+        if text and text != told:
+            told, silent = text, 0
+            yield f"event: progress\ndata: {text}\n\n"
+        if found is not None and found.state in _ENDS:
+            yield f"event: end\ndata: {orjson.dumps({'state': found.state}).decode()}\n\n"
+            return
+        silent += 1
+        if silent % STILL_THERE == 0:
+            yield ": still there\n\n"
+        await anyio.sleep(LOOK_EVERY)
+
+
+def _look(call: Call, trigger: str) -> TriggerView | None:
+    try:
+        return call.ledger.triggers.show(trigger)
+    except LedgerUnavailable:
+        return None  # the next look may find it
+
+
+ROUTES: Final = (
+    Route(
+        method="GET",
+        path="/triggers",
+        role=Role.VIEWER,
+        handler=list_triggers,
+        summary="List manual triggers, the newest first",
+        query=TriggerQuery,
+        response=Page[TriggerLine],
+        tag="triggers",
+    ),
+    Route(
+        method="POST",
+        path="/triggers",
+        role=Role.OPERATOR,
+        handler=new_trigger,
+        summary="Ask for an operation on devices, sites, tags or what a query finds; or see what would follow",
+        description="With `dry_run` the answer is 200 and nothing is done. Else it is 202 when the wish is stored;"
+        " its jobs are made at once, but in the background: `Location` names the address that tells how far they are."
+        " Under an Idempotency-Key a repeat finds the first trigger for as long as that is kept.",
+        request=NewTrigger,
+        response=TriggerView,
+        status=202,
+        others={200: TriggerPreview},
+        once=True,
+        body_limit=BODY_LIMIT,
+        tag="triggers",
+    ),
+    Route(
+        method="GET",
+        path="/triggers/{id}",
+        role=Role.VIEWER,
+        handler=show_trigger,
+        summary="Show a trigger and how far it has come",
+        place=TriggerPath,
+        response=TriggerView,
+        tag="triggers",
+    ),
+    Route(
+        method="GET",
+        path="/triggers/{id}/events",
+        role=Role.VIEWER,
+        handler=follow_trigger,
+        summary="Follow a trigger, as Server-Sent Events",
+        description="`progress` tells what `GET /triggers/{id}` does, whenever that changes; `end` is the last."
+        " A stream ends after a minute in any case: connect again.",
+        place=TriggerPath,
+        media_type="text/event-stream",
+        tag="triggers",
+    ),
+    Route(
+        method="POST",
+        path="/triggers/{id}/cancel",
+        role=Role.OPERATOR,
+        handler=cancel_trigger,
+        summary="Cancel what has not run of a trigger",
+        description="What runs, and what an outside system has begun, goes on to its end. Once it is so, the same again"
+        " changes nothing.",
+        place=TriggerPath,
+        request=Why,
+        response=TriggerView,
+        once=True,
+        tag="triggers",
+    ),
+)

@@ -1,0 +1,55 @@
+"""Schedules over the admin API."""
+
+import pytest
+
+from infra.ledger import Ledger
+from schemas.access import Role
+from services.schedules.shipped import SHIPPED
+from tests.conftest import Clock
+from tests.support.admin import AdminSite, problem
+
+
+@pytest.fixture
+def site(ledger: Ledger, clock: Clock) -> AdminSite:
+    return AdminSite(ledger, clock)
+
+
+def test_every_schedule_is_listed_and_shown_to_a_viewer(site: AdminSite) -> None:
+    listed = site.get("/schedules", role=Role.VIEWER).json()["items"]
+    assert [one["name"] for one in listed] == sorted(SHIPPED)
+    shown = site.get("/schedules/prune", role=Role.VIEWER)
+    assert (shown.json()["does"], shown.json()["firings"], shown.headers["etag"]) == ("ledger.prune", [], '"1"')
+    problem(site.get("/schedules/prun"), 404)
+
+
+def test_a_schedule_is_switched_by_an_admin_and_the_audit_says_so(site: AdminSite) -> None:
+    problem(site.post("/schedules/prune/disable", role=Role.OPERATOR), 403)
+    off = site.post("/schedules/prune/disable", {"reason": "moving"})
+    assert (off.json()["enabled"], off.json()["next_due"], off.json()["revision"]) == (False, None, 2)
+    assert site.post("/schedules/prune/enable").json()["next_due"] is not None
+    actions = [one.entry.action for one in site.ledger.audit.page(before=None, limit=2)]
+    assert actions == ["schedule.enable", "schedule.disable"]
+
+
+def test_an_edit_wants_the_newest_revision_and_a_rhythm_that_makes_sense(site: AdminSite) -> None:
+    body = {"spec": {"cron": "30 2 * * *", "timezone": "Europe/Paris"}, "reason": "quieter"}
+    problem(site.call("PUT", "/schedules/prune", json=body), 428)
+    problem(site.call("PUT", "/schedules/prune", json=body, headers={"If-Match": '"7"'}), 412)
+    match = {"If-Match": '"1"'}
+    for spec in ({"cron": "61 2 * * *"}, {}, {"every_seconds": 60, "parameters": {"depth": 3}}):
+        problem(site.call("PUT", "/schedules/prune", json={"spec": spec}, headers=match), 422)
+    done = site.call("PUT", "/schedules/prune", json=body, headers=match)
+    assert (done.status_code, done.headers["etag"], done.json()["spec"]["cron"]) == (200, '"2"', "30 2 * * *")
+    problem(site.call("PUT", "/schedules/prune", json=body, headers=match), 412)
+
+
+def test_an_operator_runs_a_schedule_now_and_a_repeat_of_the_request_does_not(site: AdminSite, clock: Clock) -> None:
+    problem(site.post("/schedules/prune/run", role=Role.VIEWER), 403)
+    key = {"Idempotency-Key": "once"}
+    first = site.post("/schedules/prune/run", {"reason": "full"}, role=Role.OPERATOR, headers=key)
+    clock.forward(minutes=1)
+    again = site.post("/schedules/prune/run", {"reason": "full"}, role=Role.OPERATOR, headers=key)
+    assert (first.status_code, first.json()["state"]) == (202, "waiting")
+    assert again.json() == first.json()
+    assert len(site.ledger.firings.of("prune", 10)) == 1
+    assert ("keyturn.ledger.prune", []) in site.rung

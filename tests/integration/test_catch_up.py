@@ -1,0 +1,270 @@
+"""Catching up: what never came by webhook is found, handled once and named."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from structlog.testing import capture_logs
+
+from infra.ledger import Ledger
+from schemas.events import EventType
+from schemas.schedules import FiringState
+from services.sandbox.ublox import notices
+from services.schedules.silence import usual_pause
+from tests.conftest import Clock
+from tests.support.ledger import rows
+from tests.support.rounds import House, housed, push, schedule
+
+CATCH_UP = "ublox.catch_up"
+MISSED = 500
+
+
+@pytest.fixture
+def house(ledger: Ledger, clock: Clock) -> Iterator[House]:
+    with housed(ledger, clock) as house:
+        yield house
+
+
+def often(clock: Clock, **parameters: Any) -> Any:
+    """A catch-up every quarter of an hour, due now."""
+    return schedule("catch", CATCH_UP, clock(), every_seconds=900, parameters=parameters)
+
+
+def happen(house: House, uids: list[str], kind: EventType = EventType.BOOTSTRAP) -> list[dict[str, Any]]:
+    """Let something happen to devices, of which no webhook tells; give what it would have carried."""
+    compose = {EventType.BOOTSTRAP: notices.bootstrap, EventType.PROPERTIES_CHANGE: notices.properties_change}
+    documents = []
+    for uid in uids:
+        device = house.twin.fleet.devices[uid]
+        if kind is EventType.ERRORS:
+            documents.append(notices.error(device, house.clock(), notices.SAMPLE_ERROR))
+        else:
+            documents.append(compose[kind](device, house.clock()))
+        house.twin.announce(documents[-1])
+    return documents
+
+
+def receipts(ledger: Ledger, source: str) -> list[str]:
+    return [
+        row["receipt"] for row in rows(ledger, "SELECT receipt FROM events WHERE source = :s ORDER BY id", s=source)
+    ]
+
+
+def test_after_a_day_of_standstill_everything_is_handled_once_and_named(
+    house: House, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing runs for 24 hours: 500 notices can only be polled, and three schedules are missed, one by each policy."""
+    catch = often(clock)
+    hourly = [
+        schedule(
+            f"{policy}-hourly", "ledger.prune", clock(), due_in=timedelta(hours=1), every_seconds=3600, catch_up=policy
+        )
+        for policy in ("skip", "once", "all")
+    ]
+    house.only(catch, *hourly)
+    uids = house.recruit(MISSED)
+    pushed = happen(house, uids[:50])
+    for document in pushed:
+        push(house.ledger, document, clock())
+    clock.forward(minutes=2)
+    house.work()
+    assert house.last("catch").detail["never_pushed"] == 0
+
+    for _ in range(4):  # 24 hours in which nobody is there
+        clock.forward(hours=6)
+        happen(house, uids[: MISSED // 4])
+        uids = uids[MISSED // 4 :]
+    clock.forward(minutes=30)
+    assert uids == []
+    for _ in range(3):
+        house.work()
+        clock.forward(seconds=30)
+
+    caught = next(one for one in house.ledger.firings.of("catch", 10) if one.detail.get("never_pushed"))
+    polled = receipts(house.ledger, "poll")
+    assert caught.state is FiringState.ATTENTION
+    assert caught.detail["never_pushed"] == MISSED == len(set(polled))
+    assert [notice["receipt"] for notice in caught.detail["notices_never_pushed"]] == polled
+    assert {one["device"] for one in caught.detail["notices_never_pushed"]} == set(house.twin.fleet.devices)
+    assert "500 of them never came by webhook" in caught.reason
+
+    assert rows(house.ledger, "SELECT state, count(*) AS n FROM events GROUP BY state") == [
+        {"state": "planned", "n": 550}
+    ]
+    per_device = rows(house.ledger, "SELECT target, count(*) AS n FROM jobs GROUP BY target")
+    assert len(per_device) == MISSED
+    assert {row["n"] for row in per_device} == {1, 2}  # the fifty that were told of before have two
+    assert rows(house.ledger, "SELECT DISTINCT state FROM jobs") == [{"state": "succeeded"}]
+    fired = {
+        one.name: sum(firing.state is FiringState.SUCCEEDED for firing in house.ledger.firings.of(one.name, 100))
+        for one in hourly
+    }
+    assert fired == {"skip-hourly": 0, "once-hourly": 1, "all-hourly": 24}
+    with capsys.disabled():
+        print(f"\n24 h away: {caught.reason}; hourly schedules fired {fired}")
+
+
+def test_what_was_pushed_is_not_taken_in_again(house: House, clock: Clock) -> None:
+    """Of every kind that can be polled; the receipts agree although a polled notice has no EventType."""
+    house.only(often(clock))
+    (uid,) = house.recruit(1)
+    for kind in (EventType.BOOTSTRAP, EventType.PROPERTIES_CHANGE, EventType.ERRORS):
+        for document in happen(house, [uid], kind):
+            push(house.ledger, document, clock())
+    clock.forward(minutes=15)
+    house.work()
+    assert (receipts(house.ledger, "poll"), house.last("catch").detail["notices"]) == ([], 3)
+
+
+@pytest.mark.parametrize("kind", [EventType.BOOTSTRAP, EventType.PROPERTIES_CHANGE, EventType.ERRORS])
+def test_a_polled_notice_has_the_receipt_that_its_webhook_would_have_had(
+    kind: EventType, house: House, clock: Clock
+) -> None:
+    house.only(often(clock))
+    (document,) = happen(house, house.recruit(1), kind)
+    clock.forward(minutes=15)
+    house.work()
+    assert push(house.ledger, document, clock()) == []  # late, it finds its own receipt
+    (row,) = rows(house.ledger, "SELECT source, event_type, body FROM events")
+    assert (row["source"], row["event_type"], orjson.loads(bytes(row["body"]))) == ("poll", kind, document)
+
+
+@pytest.mark.parametrize("stamp", ["2026-05-10T12:00Z", "2026-05-10T12:00:00Z", "2026-05-10T12:00:00+00:00"])
+def test_another_form_of_the_same_time_is_known(stamp: str, house: House, clock: Clock) -> None:
+    """The twin polls 2026-05-10T12:00:00; who pushed may write it otherwise."""
+    house.only(often(clock))
+    (document,) = happen(house, house.recruit(1))
+    push(house.ledger, document | {"Timestamp": stamp}, clock())
+    clock.forward(minutes=15)
+    house.work()
+    assert receipts(house.ledger, "poll") == []
+
+
+def test_a_real_repeat_is_no_other_form_of_the_same(house: House, clock: Clock) -> None:
+    house.only(often(clock))
+    (uid,) = house.recruit(1)
+    push(house.ledger, happen(house, [uid])[0], clock())
+    clock.forward(seconds=20)
+    happen(house, [uid])
+    clock.forward(minutes=15)
+    house.work()
+    assert len(receipts(house.ledger, "poll")) == 1
+
+
+def test_what_is_very_young_is_left_for_the_next_time(house: House, clock: Clock) -> None:
+    """Its webhook may still be on its way."""
+    house.only(often(clock))
+    uids = house.recruit(1)
+    clock.forward(minutes=14, seconds=30)
+    happen(house, uids)
+    clock.forward(seconds=30)
+    house.work()
+    assert receipts(house.ledger, "poll") == []
+    clock.forward(minutes=15)
+    house.work()
+    assert len(receipts(house.ledger, "poll")) == 1
+
+
+def test_a_run_that_was_cut_short_is_done_again_and_names_everything(house: House, clock: Clock) -> None:
+    """The first try brings in some, then u-blox goes away; the watermark has not moved."""
+    house.only(often(clock))
+    happen(house, house.recruit(250))
+    clock.forward(minutes=15)
+    house.sweep()
+    notices_of, calls = house.means.ublox.notices, iter(range(10))
+
+    class Flaky:
+        def list_devices(self) -> Iterator[str]:
+            return house.means.ublox.list_devices()
+
+        def notices(self, uids: list[str], since: datetime, until: datetime) -> Any:
+            if next(calls) == 1:
+                house.turn(error_rate=1)
+            return notices_of(uids, since, until)
+
+    house.performer(ublox=Flaky()).perform(CATCH_UP)
+    assert (house.last("catch").state, len(receipts(house.ledger, "poll"))) == (FiringState.WAITING, 100)
+    assert house.ledger.firings.marks("ublox.") == {}
+    house.turn(error_rate=0)
+    clock.forward(seconds=60)
+    house.performer().perform(CATCH_UP)
+    assert house.last("catch").detail["never_pushed"] == 250
+    assert len(house.last("catch").detail["notices_never_pushed"]) == 250
+
+
+def test_pages_are_followed_to_the_last(house: House, clock: Clock) -> None:
+    house.only(often(clock))
+    uids = house.recruit(1)
+    for _ in range(250):
+        happen(house, uids)
+        clock.forward(seconds=1)
+    clock.forward(minutes=15)
+    house.work()
+    assert len(receipts(house.ledger, "poll")) == 250
+
+
+def test_a_first_run_looks_back_a_day_and_a_late_one_no_more_than_180(house: House, clock: Clock) -> None:
+    house.only(often(clock))
+    uids = house.recruit(1)
+    happen(house, uids)
+    clock.forward(days=2)
+    house.work()
+    assert receipts(house.ledger, "poll") == []
+    clock.forward(days=300)
+    house.work()
+    since = datetime.fromisoformat(house.last("catch").detail["since"])
+    assert since == clock() - timedelta(days=180) + timedelta(hours=1)
+
+
+def test_a_notice_that_makes_no_sense_is_counted_and_sinks_no_other(house: House, clock: Clock) -> None:
+    house.only(often(clock))
+    uids = house.recruit(2)
+    good, odd = happen(house, uids)
+    odd["Payload"] = "not an object"
+    clock.forward(minutes=15)
+    house.work()
+    found = rows(house.ledger, "SELECT state, verdict FROM events ORDER BY state")
+    assert [row["state"] for row in found] == ["malformed", "planned"]
+    assert "Payload must be a JSON object" in found[0]["verdict"]
+    assert good["Payload"] != odd["Payload"]
+
+
+def test_a_source_that_is_quiet_for_longer_than_usual_raises_one_alarm(house: House, clock: Clock) -> None:
+    house.only(often(clock))
+    uids = house.recruit(1)
+    for _ in range(12):
+        clock.forward(minutes=30)
+        house.work()
+        for document in happen(house, uids):
+            push(house.ledger, document, clock())
+    told = []
+    for _ in range(8):
+        for _ in range(3):
+            clock.forward(minutes=5)
+            house.sweep()
+        with capture_logs() as logs:
+            house.work()
+        told.append([log["alert"] for log in logs if log["event"] == "alert"])
+    words = "no DEVICE_BOOTSTRAP_EVENT for 1 h 15 min; its longest pause of late was 0 h 30 min"
+    assert told == [[], [], [], [], [words], [], [], []]
+
+
+def test_our_own_standstill_is_nobody_s_silence(house: House, clock: Clock) -> None:
+    house.only(often(clock))
+    uids = house.recruit(1)
+    for _ in range(12):
+        clock.forward(minutes=10)
+        house.work()
+        for document in happen(house, uids):
+            push(house.ledger, document, clock())
+    clock.forward(days=1)
+    house.work()
+    assert house.last("catch").detail["silent"] == []
+
+
+def test_a_source_with_few_notices_says_nothing_of_what_is_usual() -> None:
+    start = datetime(2026, 5, 10, tzinfo=UTC)
+    assert usual_pause([start - timedelta(hours=hour) for hour in range(10)]) is None
+    assert usual_pause([start - timedelta(hours=hour) for hour in range(11)]) == timedelta(hours=1)
