@@ -75,8 +75,9 @@ def test_a_day_of_standstill_is_made_up_for_once(
     with standing(tmp_path, database_url, KEYTURN_SWEEP_EVERY="1") as stand:
         uids = stand.twin.devices(NOTICES)
         hourly = {f"{policy}-hourly": policy for policy in ("skip", "once", "all")}
+        soon = timedelta(minutes=30)  # whatever the minute is now, no moment comes while this test lasts
         stand.ledger.schedules.add(
-            schedule(name, PRUNE, now(), due_in=timedelta(minutes=30), every_seconds=3600, catch_up=policy)
+            schedule(name, PRUNE, now(), due_in=soon, cron=f"{(now() + soon).minute} * * * *", catch_up=policy)
             for name, policy in hourly.items()
         )
         until(lambda: stand.ledger.schedules.find("notification-catch-up"), "the shipped schedules are there")
