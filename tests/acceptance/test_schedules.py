@@ -17,7 +17,7 @@ from tests.support.stand import PARTS, Stand, standing, until
 
 CLONES, PRUNE = "ublox.check_clones", "ledger.prune"
 EVERY = 10
-ROUNDS = 4
+ROUNDS = 3
 NOTICES = 500
 DAY = timedelta(hours=24)
 
