@@ -3,7 +3,7 @@
 held ◀─▶ due ──▶ running ──▶ succeeded
           ▲         ├──────▶ awaiting ──▶ due          upstream took it, the device acts later
           ├─────────┤                                  retryable, or its worker was lost
-          │         └──────▶ parked ────▶ due          needs a person; a person may redrive
+          │         └──────▶ parked ────▶ due, held    needs a person; a person may redrive
           └── held, due, awaiting, parked ──▶ cancelled · superseded
 """
 
@@ -34,7 +34,7 @@ MOVES: Final[Mapping[State, frozenset[State]]] = {
     State.DUE: frozenset({State.HELD, State.RUNNING, State.CANCELLED, State.SUPERSEDED}),
     State.RUNNING: frozenset({State.SUCCEEDED, State.AWAITING, State.DUE, State.PARKED}),
     State.AWAITING: frozenset({State.DUE, State.CANCELLED, State.SUPERSEDED}),
-    State.PARKED: frozenset({State.DUE, State.CANCELLED, State.SUPERSEDED}),
+    State.PARKED: frozenset({State.DUE, State.HELD, State.CANCELLED, State.SUPERSEDED}),
     State.SUCCEEDED: frozenset(),
     State.CANCELLED: frozenset(),
     State.SUPERSEDED: frozenset(),

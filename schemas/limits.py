@@ -20,6 +20,9 @@ NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 """When a job that waits for a person is looked at by itself."""
 
 _DAY: Final = timedelta(days=1)
+_MONTH: Final = 30
+"""Days of a month, to compare budgets by."""
+
 _SEARCH: Final = range(-2, 10)
 """Days around today on which an opening is looked for; a change of clocks takes away one or two."""
 
@@ -88,19 +91,28 @@ class Approval(Table):
 
 
 class Budget(Table):
-    """How many jobs of an operation may be let go in a day or a month of UTC, whoever asked for them."""
+    """How many jobs of an operation may be let go in an hour, a day or a month of UTC, whoever asked for them."""
 
     jobs: int = Field(description="a whole number from 1", ge=1, le=1_000_000)
-    per: Literal["day", "month"] = Field(description='"day" or "month"')
+    per: Literal["hour", "day", "month"] = Field(description='"hour", "day" or "month"')
 
     @property
     def per_day(self) -> float:
         """Jobs a day, to compare budgets by."""
-        return self.jobs / (1 if self.per == "day" else 30)
+        match self.per:
+            case "hour":
+                return self.jobs * 24
+            case "day":
+                return self.jobs
+            case "month":
+                return self.jobs / _MONTH
 
     def next(self, moment: datetime) -> datetime:
         """When the budget is whole again."""
-        day = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        hour = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        if self.per == "hour":
+            return hour + timedelta(hours=1)
+        day = hour.replace(hour=0)
         if self.per == "day":
             return day + _DAY
         return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
@@ -114,20 +126,48 @@ class Limits(Table):
     budget: Budget | None = None
 
 
+class Counted(Table):
+    """That a job was counted in what its operation spent.
+
+    Attributes:
+        hour: in which hour of UTC, such as ``2026-05-10T14``.
+        fence: after how many claims; while the job has had no more, it has not run since.
+    """
+
+    hour: str
+    fence: int = 0
+
+
+class Sharer(Table):
+    """Another wish that a trigger's job serves.
+
+    Attributes:
+        trigger: the trigger whose wish it is; None for one of an event or a schedule, which nobody takes back.
+        limits: the terms of that wish.
+    """
+
+    trigger: str | None = None
+    limits: Limits | None = None
+
+
 class Hold(Limits):
-    """The terms that still bind a job, as they stand beside it in the ledger.
+    """The terms of a job, as they stand beside it in the ledger.
 
     Attributes:
         waits: which of them it waits for; None while it may run.
         approved_by: who agreed.
         ahead: why it does not wait for its window.
-        counted: whether it has been counted in what its operation spent.
+        counted: when it was counted last in what its operation spent; None where it is not.
+        shared: the other wishes that it serves, where it is a trigger's.
+        asked_by: who asked for it by triggers that are cancelled: they cannot approve it either.
     """
 
     waits: Literal["approval", "window", "budget"] | None = None
     approved_by: str | None = None
     ahead: str | None = None
-    counted: bool = False
+    counted: Counted | None = None
+    shared: tuple[Sharer, ...] = ()
+    asked_by: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, text: str | None) -> Self:
@@ -164,11 +204,13 @@ class Standing:
 
 
 Spent = Callable[[Budget], int]
-"""How many jobs were let go in the running day or month of a budget."""
+"""How many jobs were let go in the running hour, day or month of a budget."""
 
 
 def stand(hold: Hold, operation: str, now: datetime, *, expires: datetime | None, spent: Spent) -> Standing:
     """Say whether a job may run now: first the approval, then the window, then the budget.
+
+    A job that is counted already does not wait for its budget again.
 
     Args:
         hold: its terms.
@@ -185,21 +227,19 @@ def stand(hold: Hold, operation: str, now: datetime, *, expires: datetime | None
             return _held(hold, "window", opening(hold.window, hours), hours.opens)
         hold = hold.model_copy(update={"window": None, "ahead": _ahead(hold.window, hours, expires)})
         hours = None
-    if hold.budget is not None:
-        if spent(hold.budget) >= hold.budget.jobs:
-            again = hold.budget.next(now)
-            reason = (
-                f"budget of {hold.budget.jobs} {operation} jobs per {hold.budget.per} is spent;"
-                f" next at 00:00 UTC on {again.day} {again:%b}"
-            )
-            return _held(hold, "budget", reason, again)
-        hold = hold.model_copy(update={"budget": None})
+    if hold.budget is not None and hold.counted is None and spent(hold.budget) >= hold.budget.jobs:
+        again = hold.budget.next(now)
+        reason = (
+            f"budget of {hold.budget.jobs} {operation} jobs per {hold.budget.per} is spent;"
+            f" next at {again:%H:%M} UTC on {again.day} {again:%b}"
+        )
+        return _held(hold, "budget", reason, again)
     return Standing(
         reason=hold.ahead or "",
         not_before=now,
         not_after=None if hours is None else hours.closes,
-        hold=hold.model_copy(update={"waits": None, "counted": True}),
-        spends=not hold.counted,
+        hold=hold.model_copy(update={"waits": None}),
+        spends=hold.counted is None,
     )
 
 

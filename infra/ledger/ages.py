@@ -8,8 +8,8 @@ from typing import Any, Final
 from sqlalchemy import text
 
 from infra.ledger.engine import Database
-from infra.ledger.planning import expiry_of
 from infra.ledger.tables import OPEN_STATES, from_us
+from infra.ledger.weighing import expiry_of
 from schemas.jobs import State
 
 MOST: Final = 50_000

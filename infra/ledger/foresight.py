@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from infra.ledger.engine import Database
-from infra.ledger.planning import OpenJob, canonical, open_jobs, reason_to_wait, standing_of, weigh
+from infra.ledger.planning import canonical
 from infra.ledger.spending import Purse
+from infra.ledger.weighing import OpenJob, judge, open_jobs, reason_to_wait
 from schemas.jobs import NewJob
-from schemas.limits import Budget
 from schemas.triggers import Expected
 
 _AT_ONCE: Final = 1_000
@@ -32,14 +32,13 @@ def foresee(
 def _expected(
     job: NewJob, line: Sequence[OpenJob], purse: Purse, now: datetime, evidence: Mapping[str, Any]
 ) -> Expected:
-    def spent(budget: Budget) -> int:
-        return purse.spent(job.operation, budget)
-
-    standing = standing_of(job, evidence, now, spent)
-    server, beaten = weigh(line, job, canonical(job.parameters), held=standing.held)
+    standing, server, beaten = judge(purse, line, job, canonical(job.parameters), evidence, now)
+    for rival in beaten:
+        purse.give_back(rival.operation, rival.hold, rival.fence)
+    supersedes = [one.id for one in beaten]
     if server is not None:
         why = f"served by job {server.id}, which is {server.state}"
-        return Expected(target=job.target, site=job.site, then="served", why=why, job=server.id)
+        return Expected(target=job.target, site=job.site, then="served", why=why, job=server.id, supersedes=supersedes)
     if standing.spends:
         purse.spend(job.operation)
     rest = [one for one in line if one not in beaten]
@@ -48,5 +47,5 @@ def _expected(
         site=job.site,
         then="held" if standing.held else "due",
         why=standing.reason or reason_to_wait(rest),
-        supersedes=[one.id for one in beaten],
+        supersedes=supersedes,
     )

@@ -1,8 +1,7 @@
 """Held jobs: let go by their terms, held again when their window closes, approved or rejected by a person."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -11,12 +10,13 @@ from sqlalchemy import Connection, bindparam, text
 
 from infra.ledger.audit import AuditEntry, write
 from infra.ledger.engine import Database
-from infra.ledger.planning import alone, expiry_of
+from infra.ledger.planning import alone
 from infra.ledger.spending import Purse
+from infra.ledger.standing import COLUMNS, Released, lock, restand, terms
 from infra.ledger.tables import storable, to_us
 from schemas.access import Role
 from schemas.jobs import State
-from schemas.limits import NEVER, Budget, Hold, Limits, Standing, stand
+from schemas.limits import NEVER, Hold, Limits
 
 BATCH: Final = 500
 """Jobs of one transaction: the receiver waits no longer than that."""
@@ -24,26 +24,18 @@ BATCH: Final = 500
 MOST: Final = 20_000
 """Jobs of one look; the sweep comes again in seconds."""
 
-_COLUMNS: Final = "id, operation, target, trigger_id, state, hold, evidence, not_before, reason"
-
 _OPENING: Final = (
-    f"SELECT {_COLUMNS} FROM jobs WHERE state = 'held' AND not_before <= :now ORDER BY not_before, id LIMIT :limit"  # noqa: S608 - constants only
+    f"SELECT {COLUMNS} FROM jobs WHERE state = 'held' AND not_before <= :now ORDER BY not_before, id LIMIT :limit"  # noqa: S608 - constants only
 )
 _CLOSING: Final = (
-    f"SELECT {_COLUMNS} FROM jobs WHERE state = 'due' AND not_after IS NOT NULL AND not_after <= :now"  # noqa: S608 - constants only
+    f"SELECT {COLUMNS} FROM jobs WHERE state = 'due' AND not_after IS NOT NULL AND not_after <= :now"  # noqa: S608 - constants only
     " AND progress = '{}' ORDER BY not_after, id LIMIT :limit"
 )
 _WAITING_OF: Final = (
-    f"SELECT {_COLUMNS} FROM jobs WHERE trigger_id = :trigger AND state = 'held' AND not_before >= :never"  # noqa: S608 - constants only
+    f"SELECT {COLUMNS} FROM jobs WHERE trigger_id = :trigger AND state = 'held' AND not_before >= :never"  # noqa: S608 - constants only
     " ORDER BY id LIMIT :limit"
 )
-_THESE: Final = f"SELECT {_COLUMNS} FROM jobs WHERE id IN :ids ORDER BY id"  # noqa: S608 - constants only
-
-_STAND: Final = text("""
-    UPDATE jobs SET state = :state, reason = :reason, hold = :hold, not_before = :not_before, not_after = :not_after,
-           updated_at = :now
-    WHERE id = :id AND state = :was
-""")
+_THESE: Final = f"SELECT {COLUMNS} FROM jobs WHERE id IN :ids ORDER BY id"  # noqa: S608 - constants only
 
 _REJECT: Final = text("""
     UPDATE jobs SET state = 'cancelled', reason = :reason, finished_at = :now, updated_at = :now
@@ -76,24 +68,6 @@ class NothingToDecide(Exception):
     """The job does not wait for anybody's approval; the text says where it stands."""
 
 
-@dataclass(kw_only=True, slots=True)
-class Released:
-    """What a look at held jobs did.
-
-    Attributes:
-        due: ids of jobs that can run now, by operation.
-        held: how many jobs were held again because their window closed, or wait longer.
-    """
-
-    due: dict[str, list[int]] = field(default_factory=dict)
-    held: int = 0
-
-    @property
-    def count(self) -> int:
-        """How many jobs it let go."""
-        return sum(map(len, self.due.values()))
-
-
 class Holding:
     """The held jobs of the ledger."""
 
@@ -119,8 +93,8 @@ class Holding:
                 return 0
         with self._database.writing() as connection:
             alone(connection)
-            rows = connection.execute(text(query + _lock(connection)), bound).all()
-            _move(connection, [(row, _hold(row)) for row in rows], now, released)
+            rows = connection.execute(text(query + lock(connection)), bound).all()
+            restand(connection, [(row, terms(row)) for row in rows], Purse(connection, now), now, released)
         return len(rows)
 
     def say(self, connection: Connection, job_id: int, said: Said, now: datetime) -> tuple[bool, Released] | None:
@@ -134,22 +108,25 @@ class Holding:
             NothingToDecide: nobody's approval is waited for.
         """
         alone(connection)
-        query = text(_THESE + _lock(connection)).bindparams(bindparam("ids", expanding=True))
+        query = text(_THESE + lock(connection)).bindparams(bindparam("ids", expanding=True))
         row = connection.execute(query, {"ids": [job_id]}).one_or_none()
         if row is None:
             return None
         released = Released()
-        hold = _hold(row)
+        hold = terms(row)
         if _is_said(row, hold, said):
             return False, released
         if row.state != State.HELD or hold.approval is None:
             raise NothingToDecide(f"job {job_id} is {row.state}: {row.reason}")
-        check_word(hold, said, asked_by=_asked_by(connection, row.trigger_id))
+        check_word(hold, said, asked_by=_askers(connection, row, hold))
         if said.verdict is Verdict.APPROVE:
             _approve(connection, [row], said.actor, now, released)
         else:
             bound = {"id": row.id, "reason": storable(words_of(said)), "now": to_us(now)}
             connection.execute(_REJECT, bound)
+            purse = Purse(connection, now)
+            purse.give_back(row.operation, hold, row.fence)
+            purse.write()
         detail = {"operation": row.operation, "target": row.target}
         entry = AuditEntry(
             at=now,
@@ -167,14 +144,15 @@ def approve_some(connection: Connection, trigger: str, actor: str, now: datetime
     """Approve the oldest jobs of a trigger that wait for it, in the caller's transaction; give how many."""
     released = Released()
     bound = {"trigger": trigger, "never": to_us(NEVER), "limit": limit}
-    rows = connection.execute(text(_WAITING_OF + _lock(connection)), bound).all()
+    rows = connection.execute(text(_WAITING_OF + lock(connection)), bound).all()
     _approve(connection, rows, actor, now, released)
     return len(rows), released
 
 
 def _approve(connection: Connection, rows: Sequence[Any], actor: str, now: datetime, released: Released) -> None:
     agreed = {"approval": None, "approved_by": actor}
-    _move(connection, [(row, _hold(row).model_copy(update=agreed)) for row in rows], now, released)
+    jobs = [(row, terms(row).model_copy(update=agreed)) for row in rows]
+    restand(connection, jobs, Purse(connection, now), now, released)
 
 
 def words_of(said: Said) -> str:
@@ -183,22 +161,27 @@ def words_of(said: Said) -> str:
     return f"{past} by {said.actor}" + (f": {said.reason}" if said.reason else "")
 
 
-def check_word(limits: Limits, said: Said, *, asked_by: str | None) -> None:
+def check_word(limits: Limits, said: Said, *, asked_by: Collection[str]) -> None:
     """Make sure that somebody may decide.
+
+    Args:
+        limits: whose word is waited for.
+        said: who says what.
+        asked_by: whose wish it is; nobody approves his own, whatever his role.
 
     Raises:
         NotAllowed: the role is too low, or it is one's own wish.
     """
     if limits.approval is not None and not said.role.covers(Role(limits.approval.role)):
         raise NotAllowed(f"this waits for the word of an {limits.approval.role}; this key has the role {said.role}")
-    if asked_by == said.actor and said.verdict is Verdict.APPROVE:
+    if said.actor in asked_by and said.verdict is Verdict.APPROVE:
         raise NotAllowed("who asked for it cannot approve it: another person must")
 
 
-def _asked_by(connection: Connection, trigger: str | None) -> str | None:
+def _askers(connection: Connection, row: Any, hold: Hold) -> list[str]:
+    """Who asked for a job, also by triggers that it belongs to no longer."""
     query = text("SELECT actor FROM triggers WHERE id = :id")
-    found: str | None = connection.execute(query, {"id": trigger}).scalar_one_or_none()
-    return found
+    return [*connection.execute(query, {"id": row.trigger_id}).scalars(), *hold.asked_by]
 
 
 def _is_said(row: Any, hold: Hold, said: Said) -> bool:
@@ -206,59 +189,3 @@ def _is_said(row: Any, hold: Hold, said: Said) -> bool:
     if said.verdict is Verdict.REJECT:
         return bool(row.state == State.CANCELLED)
     return hold.approval is None and hold.approved_by is not None
-
-
-def _move(connection: Connection, jobs: Sequence[tuple[Any, Hold]], now: datetime, released: Released) -> None:
-    """Write where jobs stand by their terms now."""
-    purse = Purse(connection, now)
-    rows = []
-    for row, hold in jobs:
-        standing = _standing(row, hold, now, purse)
-        if standing.spends:
-            purse.spend(row.operation)
-        rows.append(
-            {
-                "id": row.id,
-                "was": row.state,
-                "state": "held" if standing.held else "due",
-                "reason": standing.reason or _open_words(hold),
-                "hold": standing.hold and standing.hold.text(),
-                "not_before": to_us(standing.not_before),
-                "not_after": standing.not_after and to_us(standing.not_after),
-                "now": to_us(now),
-            }
-        )
-        if standing.held:
-            released.held += 1
-        else:
-            released.due.setdefault(row.operation, []).append(row.id)
-    if rows:
-        connection.execute(_STAND, rows)
-    purse.write()
-
-
-def _standing(row: Any, hold: Hold, now: datetime, purse: Purse) -> Standing:
-    def spent(budget: Budget) -> int:
-        return purse.spent(row.operation, budget)
-
-    return stand(hold, row.operation, now, expires=expiry_of(_evidence(row)), spent=spent)
-
-
-def _open_words(hold: Hold) -> str:
-    if hold.approved_by is not None:
-        return f"approved by {hold.approved_by}; waits for a worker"
-    return "its window is open; waits for a worker" if hold.window else "its hold has ended; waits for a worker"
-
-
-def _hold(row: Any) -> Hold:
-    return Hold.read(row.hold)
-
-
-def _evidence(row: Any) -> dict[str, Any]:
-    known: dict[str, Any] = json.loads(row.evidence)
-    return known
-
-
-def _lock(connection: Connection) -> str:
-    """No worker, nor anybody else, moves a row on before the transaction ends; SQLite has one writer anyway."""
-    return " FOR UPDATE" if connection.dialect.name == "postgresql" else ""

@@ -1,7 +1,7 @@
 """One transaction that turns events into jobs: each event planned once, each wish served once."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -10,25 +10,24 @@ from sqlalchemy import Connection, bindparam, insert, text
 
 from infra.ledger.engine import Database
 from infra.ledger.spending import Purse
-from infra.ledger.tables import OPEN_STATES, jobs, storable, to_us
-from schemas.events import parse_timestamp
+from infra.ledger.tables import jobs, storable, to_us
+from infra.ledger.weighing import OpenJob, judge, open_jobs, reason_to_wait
 from schemas.jobs import NewJob
-from schemas.limits import Budget, Hold, Spent, Standing, stand
+from schemas.limits import Hold, Sharer, Standing
 
 _PLANNERS: Final = 7_395_501
 """PostgreSQL advisory lock: one planner writes at a time, as SQLite's write lock has it anyway."""
+
+_SHARE: Final = text("UPDATE jobs SET hold = :hold WHERE id = :id")
+
+_MOST_SHARERS: Final = 16
+"""Triggers that a job remembers beside its own; a wish of one more stays whatever becomes of its trigger."""
 
 _LINK: Final = text(
     "INSERT INTO event_jobs (event_id, job_id, role) VALUES (:event_id, :job_id, :role) ON CONFLICT DO NOTHING"
 )
 """An event that is planned again may be served by the job that served it before."""
 
-
-_VALUES: Final = {
-    "postgresql": "json_array_elements_text(CAST(:keys AS json)) AS value",
-    "sqlite": "json_each(:keys)",
-}
-"""Many values as one: a statement with thousands of parameters takes its driver longer to read than to do."""
 
 _COLUMNS: Final = {column.name: column.type for column in jobs.c if column.name != "id"}
 
@@ -74,20 +73,6 @@ class Planned:
     served: int = 0
 
 
-@dataclass(kw_only=True, slots=True)
-class OpenJob:
-    """A job of a target that is not finished; one of the same batch has no number yet, but a negative one."""
-
-    id: int
-    operation: str
-    target: str
-    parameters: str
-    state: str
-    tried: bool
-    begun: bool = False
-    waits_for_person: bool = False
-
-
 def canonical(parameters: Mapping[str, Any]) -> str:
     """Parameters as the text by which they are compared."""
     return json.dumps(parameters, sort_keys=True, separators=(",", ":"))
@@ -97,44 +82,6 @@ def alone(connection: Connection) -> None:
     """Wait until nobody else plans or lets jobs go; on SQLite there is one writer anyway."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _PLANNERS})
-
-
-def weigh(line: Sequence[OpenJob], job: NewJob, parameters: str, *, held: bool) -> tuple[OpenJob | None, list[OpenJob]]:
-    """Hold a wish against the open jobs of its target: which one serves it, or else whose place it takes.
-
-    A job that is held serves no wish that need not wait, and one that waits for a person no wish that does not: the two
-    stand beside each other. Nor does a wish that is held take the place of a job that can run now.
-    """
-    wished = job.operation, job.target  # a lock may be shared by several targets
-    rivals = [rival for rival in line if (rival.operation, rival.target) == wished]
-    for_person = job.limits is not None and job.limits.approval is not None
-    apart: list[OpenJob] = []
-    for rival in rivals:
-        waiting_same = rival.state in {"held", "due"} and rival.parameters == parameters
-        if (waiting_same or job.unless_under_way) and (held or rival.state != "held"):
-            if rival.state != "held" or for_person or not rival.waits_for_person:
-                return rival, []
-            apart.append(rival)
-    beaten = [rival for rival in rivals if not rival.tried and rival not in apart]
-    beaten = [rival for rival in beaten if rival.state == "held" or (rival.state == "due" and not held)]
-    return None, [rival for rival in beaten if rival.id > 0 or rival.state == "held"]
-
-
-def standing_of(job: NewJob, evidence: Mapping[str, Any], now: datetime, spent: Spent) -> Standing:
-    """Where a new job stands by its terms."""
-    begins = now if job.not_before is None else max(now, job.not_before)
-    if job.limits is None:
-        return Standing(not_before=begins)
-    hold = Hold(window=job.limits.window, approval=job.limits.approval, budget=job.limits.budget)
-    return stand(hold, job.operation, begins, expires=expiry_of(evidence), spent=spent)
-
-
-def expiry_of(evidence: Mapping[str, Any]) -> datetime | None:
-    """When the certificate runs out that an event told of, where it told that."""
-    try:
-        return parse_timestamp(evidence.get("expires"))
-    except ValueError:
-        return None
 
 
 class Planning:
@@ -170,6 +117,7 @@ class _Batch:
         self._rows: list[dict[str, object]] = []
         self._links: set[tuple[int, int, str]] = set()
         self._later: list[tuple[int, int]] = []  # (event, index into rows): served by a job of this very batch
+        self._shared: dict[int, Hold] = {}
         self._done = Planned()
 
     def write(self) -> Planned:
@@ -199,21 +147,19 @@ class _Batch:
 
     def _wish(self, job: NewJob, plan: Plan) -> str:
         parameters = canonical(job.parameters)
-
-        def spent(budget: Budget) -> int:
-            return self._purse.spent(job.operation, budget)
-
-        standing = standing_of(job, plan.evidence, self._moment, spent)
-        server, beaten = weigh(self._open.get(job.lock_key, ()), job, parameters, held=standing.held)
-        if server is not None:
-            return self._served(server, plan.event_id)
+        line = self._open.get(job.lock_key, ())
+        standing, server, beaten = judge(self._purse, line, job, parameters, plan.evidence, self._moment)
         for rival in beaten:
             self._supersede(rival, job.lock_key)
+        if server is not None:
+            return self._served(server, job, plan.event_id)
         self._add(job, parameters, plan, standing)
         return standing.reason
 
-    def _served(self, rival: OpenJob, event_id: int | None) -> str:
+    def _served(self, rival: OpenJob, job: NewJob, event_id: int | None) -> str:
         self._done.served += 1
+        if rival.id > 0 and rival.trigger is not None and rival.trigger != job.trigger:
+            rival.hold = self._shared[rival.id] = _shared_with(rival.hold, job)
         if event_id is None:
             return f"served by a job that is {rival.state}"
         if rival.id > 0:
@@ -235,15 +181,18 @@ class _Batch:
                 ),
                 {**beaten, "id": rival.id, "now": self._now},
             )
+            self._purse.give_back(rival.operation, rival.hold, rival.fence)
         self._open[lock_key].remove(rival)
 
     def _add(self, job: NewJob, parameters: str, plan: Plan, standing: Standing) -> None:
         reason = standing.reason or reason_to_wait(self._open.get(job.lock_key, ()))
         if not standing.reason and to_us(standing.not_before) > self._now:
             reason = f"spread by its schedule: begins {standing.not_before:%d %b %H:%M:%S} UTC"
+        hold = standing.hold
         if standing.spends:
-            self._purse.spend(job.operation)
-        row = _new_row(job, parameters, plan, self._now) | _terms(standing)
+            counted = self._purse.spend(job.operation)
+            hold = hold and hold.model_copy(update={"counted": counted})
+        row = _new_row(job, parameters, plan, self._now) | _terms(standing, hold)
         self._rows.append(row | {"reason": reason})
         self._done.made += 1
         self._done.held += standing.held
@@ -253,8 +202,8 @@ class _Batch:
             target=job.target,
             parameters=parameters,
             state=str(row["state"]),
-            tried=False,
-            waits_for_person=standing.hold is not None and standing.hold.approval is not None,
+            hold=hold or Hold(),
+            trigger=job.trigger,
         )
         self._open.setdefault(job.lock_key, []).append(placeholder)
 
@@ -292,6 +241,9 @@ class _Batch:
                     continue
                 self._done.due.setdefault(str(row["operation"]), []).append(job_id)
             self._links.update((event, ids[index], "served") for event, index in self._later)
+        if self._shared:
+            shared = [{"id": job, "hold": hold.text()} for job, hold in sorted(self._shared.items())]
+            self._connection.execute(_SHARE, shared)
         if self._links:
             rows = [{"event_id": event, "job_id": job, "role": role} for event, job, role in sorted(self._links)]
             self._connection.execute(_LINK, rows)
@@ -310,29 +262,11 @@ def _open_jobs(connection: Connection, plans: Sequence[Plan]) -> dict[str, list[
     return open_jobs(connection, keys, hold=_hold(connection))
 
 
-def open_jobs(connection: Connection, keys: Collection[str], *, hold: str = "") -> dict[str, list[OpenJob]]:
-    """The open jobs of targets, by their lock keys, oldest first."""
-    if not keys:
-        return {}
-    query = text(
-        "SELECT id, lock_key, operation, target, parameters, state, fence, progress, hold FROM jobs"  # noqa: S608 - constants only
-        f" WHERE lock_key IN (SELECT value FROM {_VALUES[connection.dialect.name]}) AND {OPEN_STATES} ORDER BY id{hold}"
-    )
-    found: dict[str, list[OpenJob]] = {}
-    for row in connection.execute(query, {"keys": json.dumps(sorted(keys))}):
-        found.setdefault(row.lock_key, []).append(
-            OpenJob(
-                id=row.id,
-                operation=row.operation,
-                target=row.target,
-                parameters=row.parameters,
-                state=row.state,
-                tried=row.fence > 0,  # attempts are given back, a fence never falls
-                begun=row.progress != "{}",
-                waits_for_person=Hold.read(row.hold).approval is not None,
-            )
-        )
-    return found
+def _shared_with(hold: Hold, job: NewJob) -> Hold:
+    """The terms of a trigger's job that serves another wish from now on."""
+    whose = job.trigger if len(hold.shared) < _MOST_SHARERS else None
+    sharer = Sharer(trigger=whose, limits=job.limits)
+    return hold if sharer in hold.shared else hold.model_copy(update={"shared": (*hold.shared, sharer)})
 
 
 def _stored(connection: Connection, rows: Sequence[Mapping[str, object]]) -> list[int]:
@@ -346,15 +280,6 @@ def _stored(connection: Connection, rows: Sequence[Mapping[str, object]]) -> lis
 def _hold(connection: Connection) -> str:
     """On PostgreSQL the rows are held, so that no worker moves a job on while a wish is held against it."""
     return " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
-
-
-def reason_to_wait(line: Sequence[OpenJob]) -> str:
-    """Why a new job stands where it stands, from the open jobs of its target, oldest first."""
-    before = [job.id for job in line if job.state in {"due", "running"}]
-    if not before:
-        return "waits for a worker"
-    front = f"job {before[-1]}" if before[-1] > 0 else "another job"  # one of the same batch has no number yet
-    return f"stands behind {front} of the same target"
 
 
 def _new_row(job: NewJob, parameters: str, plan: Plan, now: int) -> dict[str, object]:
@@ -377,10 +302,10 @@ def _new_row(job: NewJob, parameters: str, plan: Plan, now: int) -> dict[str, ob
     }
 
 
-def _terms(standing: Standing) -> dict[str, object]:
+def _terms(standing: Standing, hold: Hold | None) -> dict[str, object]:
     return {
         "state": "held" if standing.held else "due",
         "not_before": to_us(standing.not_before),
         "not_after": standing.not_after and to_us(standing.not_after),
-        "hold": standing.hold and standing.hold.text(),
+        "hold": hold and hold.text(),
     }

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, text
 
 from infra.ledger.admin import event_lines, job_lines
 from infra.ledger.audit import AuditEntry, write
+from infra.ledger.planning import alone
 from infra.ledger.steering import Unlawful, retry_parked
 from infra.ledger.tables import to_us
 from schemas.redrive import FaultFilter, ParkedFilter, Passed, Redrive, RedriveFaults, Redriven, RedriveParked
@@ -39,7 +40,12 @@ class _Found:
 
 
 def redrive_parked(connection: Connection, asked: RedriveParked, by: By) -> Redriven[JobLine]:
-    """Give parked jobs new tries, in the caller's transaction; of a dry run, say which."""
+    """Give parked jobs new tries, in the caller's transaction; of a dry run, say which.
+
+    Each counts anew in what its operation spends: those that its budget does not allow now are held until it does.
+    """
+    if not asked.dry_run:
+        alone(connection)  # before rows are held: planners take the two in this order
     terms = asked.filter or ParkedFilter()
     equal = {
         "parked_because": terms.because and terms.because.value,

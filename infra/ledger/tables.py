@@ -355,7 +355,7 @@ spending = Table(
     "spending",
     metadata,
     Column("operation", Text, primary_key=True),
-    Column("day", Text, primary_key=True),  # YYYY-MM-DD in UTC
+    Column("day", Text, primary_key=True),  # the hour of it too: YYYY-MM-DDTHH in UTC
     Column("jobs", Integer, nullable=False),
 )
 

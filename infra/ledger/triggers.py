@@ -15,7 +15,9 @@ from sqlalchemy import Connection, bindparam, insert, text
 from infra.ledger.engine import Database
 from infra.ledger.holding import NothingToDecide, Said, approve_some, check_word
 from infra.ledger.planning import Plan, Planning, alone, canonical
+from infra.ledger.standing import COLUMNS, lock
 from infra.ledger.tables import from_us, storable, to_us, trigger_targets, triggers
+from infra.ledger.withdrawing import withdraw
 from schemas.jobs import NewJob, State
 from schemas.limits import Limits
 from schemas.triggers import Aim, Held, TriggerLine, TriggerQuery, TriggerState, TriggerView
@@ -41,20 +43,8 @@ _PART: Final = text("SELECT place, targets FROM trigger_targets WHERE trigger_id
 _PART_DONE: Final = text("DELETE FROM trigger_targets WHERE trigger_id = :id AND place = :place")
 _PARTS_LEFT: Final = text("DELETE FROM trigger_targets WHERE trigger_id = :id")
 
-_DETACH: Final = text("""
-    UPDATE jobs SET trigger_id = NULL, updated_at = :now
-    WHERE id IN :ids AND state IN ('held', 'due')
-      AND EXISTS (SELECT 1 FROM event_jobs WHERE event_jobs.job_id = jobs.id AND event_jobs.role = 'served')
-""").bindparams(bindparam("ids", expanding=True))
-"""Events of others rely on these jobs: they are the trigger's no longer, and stay."""
-
-_CANCEL: Final = text("""
-    UPDATE jobs SET state = 'cancelled', reason = :reason, finished_at = :now, updated_at = :now
-    WHERE id IN :ids AND trigger_id = :id AND state IN ('held', 'due') AND progress = '{}'
-""").bindparams(bindparam("ids", expanding=True))
-
 _NOT_RUN: Final = (
-    "SELECT id FROM jobs WHERE trigger_id = :id AND state IN ('held', 'due') AND progress = '{}'"
+    f"SELECT {COLUMNS} FROM jobs WHERE trigger_id = :id AND state IN ('held', 'due') AND progress = '{{}}'"  # noqa: S608 - constants only
     " ORDER BY id LIMIT :limit"
 )
 
@@ -196,7 +186,7 @@ class Triggers:
         limits = _limits(detail)
         if limits is None or limits.approval is None or row.state in {"cancelling", "cancelled"}:
             raise NothingToDecide(f"trigger {trigger} waits for nobody's approval")
-        check_word(limits, said, asked_by=row.actor)
+        check_word(limits, said, asked_by=[row.actor])
         state = "approving" if row.state == "planned" else row.state
         _write(connection, trigger, state, {**detail, "approved_by": said.actor})
         return True
@@ -304,8 +294,7 @@ def show(connection: Connection, trigger: str) -> TriggerView | None:
 
 def _row(connection: Connection, trigger: str, *, hold: bool = False, whole: bool = False) -> Any:
     columns = f"{_LINE}, parameters, selection" if whole else _LINE
-    lock = " FOR UPDATE" if hold and connection.dialect.name == "postgresql" else ""
-    query = text(f"SELECT {columns} FROM triggers WHERE id = :id{lock}")  # noqa: S608 - constants only
+    query = text(f"SELECT {columns} FROM triggers WHERE id = :id{lock(connection) if hold else ''}")  # noqa: S608 - constants only
     return connection.execute(query, {"id": trigger}).one_or_none()
 
 
@@ -324,18 +313,14 @@ def _approve(connection: Connection, row: Any, now: datetime, chunk: int) -> Ste
 
 
 def _cancel(connection: Connection, row: Any, now: datetime, chunk: int) -> Step:
-    lock = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
     detail = json.loads(row.detail)
-    ids = list(connection.execute(text(_NOT_RUN + lock), {"id": row.id, "limit": chunk}).scalars())
-    if ids:
-        connection.execute(_DETACH, {"ids": ids, "now": to_us(now)})
-        bound = {"id": row.id, "ids": ids, "reason": detail["cancelled_because"], "now": to_us(now)}
-        connection.execute(_CANCEL, bound)
-    over = len(ids) < chunk
+    jobs = connection.execute(text(_NOT_RUN + lock(connection)), {"id": row.id, "limit": chunk}).all()
+    released = withdraw(connection, jobs, row.actor, detail["cancelled_because"], now)
+    over = len(jobs) < chunk
     if over:
         connection.execute(_PARTS_LEFT, {"id": row.id})
         _write(connection, row.id, "cancelled", detail)
-    return Step(trigger=row.id, over=over)
+    return Step(trigger=row.id, over=over, due=released.due)
 
 
 def _counts(connection: Connection, ids: Sequence[str]) -> dict[str, dict[State, int]]:

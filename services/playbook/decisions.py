@@ -39,6 +39,7 @@ class _Wish:
     operation: str
     parameters: dict[str, Any]
     unless_under_way: bool
+    limits: Limits | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,6 @@ class _LoadedRule:
     targets: Targets
     alert: str | None
     confirm: str | None
-    limits: Limits | None
 
 
 @dataclass(slots=True)
@@ -107,10 +107,11 @@ class Playbook:
     def __init__(self, document: PlaybookDocument, operations: Mapping[str, type[BaseModel]]) -> None:
         self.document = document
         self.warnings = tuple(_warnings(document))
+        self._budgets = _budgets(document)
         by_type: defaultdict[str, list[_LoadedRule]] = defaultdict(list)
         for rule in document.rules:
             if rule.enabled:
-                loaded = _load(rule, operations)
+                loaded = self._load(rule, operations)
                 for event in dict.fromkeys(rule.on.event):
                     by_type[str(event)].append(loaded)
         self._reactions = {event: _Reaction(rules) for event, rules in by_type.items()}
@@ -139,13 +140,28 @@ class Playbook:
         return draft.decision()
 
     def budget_of(self, operation: str) -> Budget | None:
-        """The tightest budget that a rule in force sets for an operation."""
-        budgets = [
-            rule.budget
-            for rule in self.document.rules
-            if rule.enabled and rule.budget and any(step.operation == operation for step in rule.do or ())
-        ]
-        return min(budgets, key=lambda budget: budget.per_day, default=None)
+        """The strictest budget that an enabled rule sets for an operation; it binds every job of the operation."""
+        return self._budgets.get(operation)
+
+    def limits_of(self, rule: Rule, operation: str) -> Limits | None:
+        """On which terms the jobs of a rule may run: its own window and approval, and the operation's budget."""
+        own, budget = rule.limits, self.budget_of(operation)
+        if own is None:
+            return None if budget is None else Limits(budget=budget)
+        return own.model_copy(update={"budget": budget})
+
+    def _load(self, rule: Rule, operations: Mapping[str, type[BaseModel]]) -> _LoadedRule:
+        wishes = tuple(
+            _Wish(
+                step.operation,
+                complete_parameters(operations[step.operation], step.parameters),
+                step.unless_under_way,
+                self.limits_of(rule, step.operation),
+            )
+            for step in rule.do or ()
+        )
+        condition = None if rule.when is None else compile_condition(rule.when)
+        return _LoadedRule(rule.name, condition, wishes, rule.targets, rule.alert, rule.confirm)
 
     def explain(self, notification: Notification, fleet: Fleet = NO_SITES) -> tuple[RuleView, ...]:
         """Say of every rule, also those switched off, how it saw an event."""
@@ -155,13 +171,15 @@ class Playbook:
         return tuple(_view(rule, held.get(rule.name), skipped.get(rule.name)) for rule in self.document.rules)
 
 
-def _load(rule: Rule, operations: Mapping[str, type[BaseModel]]) -> _LoadedRule:
-    wishes = tuple(
-        _Wish(step.operation, complete_parameters(operations[step.operation], step.parameters), step.unless_under_way)
-        for step in rule.do or ()
-    )
-    condition = None if rule.when is None else compile_condition(rule.when)
-    return _LoadedRule(rule.name, condition, wishes, rule.targets, rule.alert, rule.confirm, rule.limits)
+def _budgets(document: PlaybookDocument) -> dict[str, Budget]:
+    """Of each operation the budget that allows the fewest jobs a day."""
+    found: dict[str, Budget] = {}
+    for rule in document.rules:
+        for step in (rule.do or ()) if rule.enabled and rule.budget else ():
+            known = found.get(step.operation)
+            if rule.budget and (known is None or rule.budget.per_day < known.per_day):
+                found[step.operation] = rule.budget
+    return found
 
 
 def _apply(rule: _LoadedRule, device: str | None, draft: _Draft, fleet: Fleet) -> None:
@@ -214,7 +232,7 @@ def _ask(rule: _LoadedRule, wish: _Wish, target: str, draft: _Draft) -> None:
         parameters=dict(wish.parameters),
         rule=rule.name,
         unless_under_way=wish.unless_under_way,
-        limits=rule.limits,
+        limits=wish.limits,
     )
     asked.append(job)
     draft.jobs.append(job)

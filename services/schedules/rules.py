@@ -33,24 +33,26 @@ class RuleParameters(BaseModel):
 def work(turn: Turn) -> Found:
     """Raise the rule's alert, or ask for its operations on every target."""
     name = RuleParameters.model_validate(turn.spec.parameters).rule
-    rule = rules_of(turn.means.playbook()).get(name)
+    playbook = turn.means.playbook()
+    rule = rules_of(playbook).get(name)
     if rule is None:
         return Found(reason=f"the playbook has no enabled rule {name} with a schedule any more", attention=True)
     if rule.alert is not None:
         log.error("alert", alert=rule.alert)
         return Found(reason=f"alert: {rule.alert}", attention=True)
-    wishes = list(_wishes(rule, turn))
+    wishes = list(_wishes(rule, playbook, turn))
     if not wishes:
         return Found(reason=f"the inventory has nothing of the kind {rule.targets}, so there is nothing to do")
     asked, targets = turn.ask(wishes), len({wish.target for wish in wishes})
     return Found(reason=f"asked for {asked} jobs on {targets} targets", detail={"jobs": asked, "targets": targets})
 
 
-def _wishes(rule: Rule, turn: Turn) -> Iterator[NewJob]:
+def _wishes(rule: Rule, playbook: Playbook, turn: Turn) -> Iterator[NewJob]:
     """Every operation of the rule on everything of its kind, but on sites that skip the rule."""
     fleet = turn.means.fleet()
     for step in rule.do or ():
         parameters = complete_parameters(PARAMETERS[step.operation], step.parameters)
+        limits = playbook.limits_of(rule, step.operation)
         for site in fleet.sites:
             for target in () if rule.name in site.skip_rules else targets_of(step.operation, site):
                 yield NewJob(
@@ -61,7 +63,7 @@ def _wishes(rule: Rule, turn: Turn) -> Iterator[NewJob]:
                     lock=fleet.lock_of(step.operation, target),
                     unless_under_way=step.unless_under_way,
                     not_before=turn.start_of(target),
-                    limits=rule.limits,
+                    limits=limits,
                     site=site.name,
                 )
 

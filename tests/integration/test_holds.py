@@ -6,7 +6,8 @@ from datetime import datetime, time, timedelta
 import pytest
 
 from infra.ledger import Ledger, Plan
-from infra.ledger.holding import NotAllowed, Released, Said, Verdict
+from infra.ledger.holding import NotAllowed, Said, Verdict
+from infra.ledger.standing import Released
 from schemas.access import Role
 from schemas.jobs import NewJob, State
 from schemas.limits import Approval, Budget, Limits, Window
@@ -48,7 +49,8 @@ def ask(ledger: Ledger, now: datetime, *jobs: NewJob, **evidence: object) -> lis
 
 
 def spent(ledger: Ledger) -> dict[tuple[str, str], int]:
-    return {(row["operation"], row["day"]): row["jobs"] for row in rows(ledger, "SELECT * FROM spending")}
+    counted = "SELECT operation, substr(day, 1, 10) AS day, sum(jobs) AS jobs FROM spending GROUP BY 1, 2"
+    return {(row["operation"], row["day"]): int(row["jobs"]) for row in rows(ledger, counted)}
 
 
 def say(ledger: Ledger, clock: Clock, job: int, verdict: Verdict, role: Role = Role.OPERATOR) -> bool:
@@ -169,17 +171,16 @@ def test_a_wish_that_waits_does_not_take_the_place_of_work_that_can_run(ledger: 
 
 
 @pytest.mark.parametrize("batches", [1, 2])
-def test_a_wish_that_waits_for_a_window_does_not_rely_on_a_persons_word(
+def test_a_wish_that_waits_for_a_window_takes_the_place_of_one_that_waits_for_a_person(
     ledger: Ledger, clock: Clock, batches: int
 ) -> None:
     asked, windowed = held(1, approval=Approval(role="operator")), held(1, window=NIGHT)
     wishes = [[asked, windowed]] if batches == 1 else [[asked], [windowed]]
     jobs = [job for batch in wishes for job in ask(ledger, clock(), *batch)]
-    assert states(ledger, jobs) == ["held", "held"]
-    assert ask(ledger, clock(), asked, windowed) == [], "each serves its like"
+    assert states(ledger, jobs) == ["superseded", "held"], "side by side, both would run"
+    assert ask(ledger, clock(), asked, windowed) == [], "and serves both from now on"
     clock.now = datetime.fromisoformat("2026-05-11T02:00:01+02:00")
     ledger.holding.look(clock())
-    assert states(ledger, jobs) == ["held", "due"]
     assert claim_one(ledger, clock()).id == jobs[1]
 
 

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 import pytest
 
 from infra.broker import PLAN
-from infra.ledger import Ledger
+from infra.ledger import Ledger, Plan
 from infra.ledger import triggers as sql
 from schemas.access import Role
 from schemas.errors import LedgerUnavailable
 from schemas.jobs import State
+from schemas.limits import Approval, Limits
 from services.operations import PARAMETERS
 from services.planner import Planner
 from services.playbook import default_text, load_playbook
@@ -295,6 +297,87 @@ def test_cancel_leaves_a_job_that_events_of_others_rely_on(
     assert [state for _, state, _ in jobs(ledger)] == ["cancelled", "due", "cancelled"]
     assert (seen(site, name)["state"], seen(site, name)["jobs"]) == ("cancelled", {"cancelled": 2})
     assert [job.target for job in claim(ledger, clock())] == [device(2)]
+
+
+def wishes_again(site: AdminSite, ledger: Ledger, clock: Clock, who: str, days: int, **more: Any) -> str | None:
+    """Somebody else wishes the same of the second device; give the trigger, where it is one."""
+    parameters: dict[str, Any] = {"type": "AUTOMATIC", "days": days, "even_if_set": False}
+    match who:
+        case "event":
+            assert ask(ledger, clock(), wish(device(2), **parameters)) == [], "served"
+        case "schedule":
+            with ledger.database.writing() as connection:
+                plan = Plan(event_id=None, verdict="", jobs=[wish(device(2), **parameters)])
+                assert ledger.planning.add(connection, [plan], clock()).served == 1
+        case _:
+            name = str(site.post("/triggers", body(2, parameters={"days": days}, **more)).json()["id"])
+            make(site, clock)
+            assert seen(site, name)["served"] == 1
+            return name
+    return None
+
+
+@pytest.mark.parametrize("who", ["event", "schedule", "trigger"])
+def test_cancel_leaves_a_job_that_serves_somebody_elses_wish(
+    site: AdminSite, ledger: Ledger, clock: Clock, who: str
+) -> None:
+    name = begin(site, body(1, 2, 3, parameters={"days": 3}))
+    make(site, clock)
+    other = wishes_again(site, ledger, clock, who, 3)
+    site.post(f"/triggers/{name}/cancel", role=Role.OPERATOR)
+    make(site, clock)
+    assert [state for _, state, _ in jobs(ledger)] == ["cancelled", "due", "cancelled"]
+    assert seen(site, name)["jobs"] == {"cancelled": 2}
+    counted = rows(ledger, "SELECT sum(jobs) AS jobs FROM spending")
+    assert int(counted[0]["jobs"]) == 1, "the cancelled two are given back"
+    if other is not None:
+        assert seen(site, other)["jobs"] == {"due": 1}, "it is the other trigger's now"
+        site.post(f"/triggers/{other}/cancel", role=Role.OPERATOR)
+        make(site, clock)
+        assert {state for _, state, _ in jobs(ledger)} == {"cancelled"}, "nobody wishes for it any more"
+
+
+def test_whichever_trigger_is_cancelled_first_the_last_one_takes_the_job_with_it(
+    site: AdminSite, ledger: Ledger, clock: Clock
+) -> None:
+    first = begin(site, body(2, parameters={"days": 3}))
+    make(site, clock)
+    second = wishes_again(site, ledger, clock, "trigger", 3)
+    for name, state in ((second, "due"), (first, "cancelled")):
+        site.post(f"/triggers/{name}/cancel", role=Role.OPERATOR)
+        make(site, clock)
+        assert [one for _, one, _ in jobs(ledger)] == [state]
+
+
+def test_a_job_that_stays_for_another_wish_waits_as_that_wish_says(
+    site: AdminSite, ledger: Ledger, clock: Clock
+) -> None:
+    first = begin(site, body(2, parameters={"days": 3}))
+    make(site, clock)
+    wishes_again(site, ledger, clock, "trigger", 3, approval={"role": "operator"})
+    site.post(f"/triggers/{first}/cancel", role=Role.OPERATOR)
+    make(site, clock)
+    ((_, state, reason),) = jobs(ledger)
+    assert (state, reason.endswith("waits for approval by an operator")) == ("held", True)
+    assert rows(ledger, "SELECT sum(jobs) AS jobs FROM spending")[0]["jobs"] == 0
+
+
+def test_who_asked_cannot_approve_his_wish_when_his_trigger_is_gone(
+    site: AdminSite, ledger: Ledger, clock: Clock
+) -> None:
+    asked = {"role": "operator"}
+    first = begin(site, body(2, parameters={"days": 3}, approval=asked))
+    make(site, clock)
+    parameters: dict[str, Any] = {"type": "AUTOMATIC", "days": 3, "even_if_set": False}
+    rule = replace(wish(device(2), **parameters), limits=Limits(approval=Approval(role="operator")))
+    assert ask(ledger, clock(), rule) == [], "a rule wishes the same, and waits for the same word"
+    site.post(f"/triggers/{first}/cancel", role=Role.OPERATOR)
+    make(site, clock)
+    (row,) = rows(ledger, "SELECT * FROM jobs")
+    assert (row["state"], row["trigger_id"]) == ("held", None)
+    detail = problem(site.post(f"/jobs/{row['id']}/approve", role=Role.OPERATOR), 403)["detail"]
+    assert detail == "who asked for it cannot approve it: another person must"
+    assert site.post(f"/jobs/{row['id']}/approve").json()["job"]["state"] == "due"
 
 
 def test_an_approval_lets_a_trigger_go_but_not_by_who_asked(site: AdminSite, ledger: Ledger, clock: Clock) -> None:

@@ -18,6 +18,7 @@ LAWFUL = {
     ("awaiting", "cancelled"),
     ("awaiting", "superseded"),
     ("parked", "due"),
+    ("parked", "held"),
     ("parked", "cancelled"),
     ("parked", "superseded"),
 }

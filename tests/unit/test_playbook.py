@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from schemas.events import EventType, Notification
 from schemas.jobs import NewJob
+from schemas.limits import Budget, Limits
 from schemas.playbook import Decision
 from services.playbook import default_text
 from tests.unit.playbooks import DEVICE, event, faults_of, load, one_rule, playbook
@@ -214,3 +215,46 @@ def test_threads_may_share_a_playbook() -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+BUDGETS = """
+version = 1
+
+[[rules]]
+name = "loose"
+on = { event = "DEVICE_CERTIFICATE_EXPIRATION_EVENT" }
+budget = { jobs = 5, per = "hour" }
+do = [{ operation = "ublox.renew_certificate" }]
+
+[[rules]]
+name = "strict"
+enabled = true
+on = { schedule = "0 3 * * *" }
+budget = { jobs = 10, per = "day" }
+window = { opens = 02:00:00, closes = 05:00:00, timezone = "UTC" }
+do = [{ operation = "ublox.renew_certificate" }]
+
+[[rules]]
+name = "off"
+enabled = false
+on = { event = "DEVICE_CERTIFICATE_EXPIRATION_EVENT" }
+budget = { jobs = 1, per = "month" }
+do = [{ operation = "ublox.renew_certificate" }]
+
+[[rules]]
+name = "bare"
+on = { event = "DEVICE_BOOTSTRAP_EVENT" }
+do = [{ operation = "ublox.renew_certificate" }, { operation = "ublox.rotate_e2e_key" }]
+"""
+
+
+def test_the_strictest_budget_of_an_operation_binds_the_jobs_of_every_rule() -> None:
+    loaded = load(BUDGETS)
+    strictest = Limits(budget=Budget(jobs=10, per="day"))
+    for kind in (EventType.CERTIFICATE_EXPIRATION, EventType.BOOTSTRAP):
+        limits = {one.operation: one.limits for one in loaded.decide(event(kind)).jobs}
+        assert limits.pop("ublox.renew_certificate") == strictest
+        assert set(limits.values()) <= {None}, "no rule sets a budget for it"
+    own = loaded.limits_of(loaded.document.rules[1], "ublox.renew_certificate")
+    assert own is not None
+    assert (own.budget, own.window is None) == (strictest.budget, False)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from schemas.limits import SHORTEST, Approval, Budget, Hold, Standing, Window, stand
+from schemas.limits import SHORTEST, Approval, Budget, Counted, Hold, Standing, Window, stand
 
 ZONES = st.sampled_from(
     [
@@ -169,6 +169,18 @@ def test_a_month_ends_with_the_first_day_of_the_next(moment: datetime) -> None:
     assert again.month != moment.month
 
 
+def test_a_budget_of_an_hour_is_whole_again_with_the_next_hour() -> None:
+    found = standing(Hold(budget=Budget(jobs=2, per="hour")), "2026-11-22T23:40+00:00", spent=2)
+    assert found.reason.endswith("next at 00:00 UTC on 23 Nov")
+    assert found.not_before == at("2026-11-23T00:00+00:00")
+    assert Budget(jobs=2, per="hour").next(at("2026-11-22T11:59+01:00")) == at("2026-11-22T11:00+00:00")
+
+
+def test_budgets_are_compared_by_what_they_allow_in_a_day() -> None:
+    budgets = [Budget(jobs=100, per="day"), Budget(jobs=5, per="hour"), Budget(jobs=2_900, per="month")]
+    assert sorted(budgets, key=lambda budget: budget.per_day) == [budgets[2], budgets[0], budgets[1]]
+
+
 def test_a_person_is_asked_first_then_the_hours_then_the_money() -> None:
     hold = Hold(approval=Approval(role="admin"), window=NIGHT, budget=Budget(jobs=1, per="day"))
     first = standing(hold, "2026-11-22T12:00+01:00", spent=1)
@@ -183,7 +195,10 @@ def test_a_job_that_was_let_go_once_is_not_counted_twice() -> None:
     first = standing(Hold(window=NIGHT), "2026-11-23T03:00+01:00")
     assert first.spends
     assert first.hold is not None
-    again = standing(first.hold, "2026-11-24T03:00+01:00")
+    counted = first.hold.model_copy(
+        update={"counted": Counted(hour="2026-11-23T02"), "budget": Budget(jobs=1, per="day")}
+    )
+    again = standing(counted, "2026-11-24T03:00+01:00", spent=1)
     assert not again.held
     assert not again.spends
 

@@ -1,6 +1,6 @@
 """Approvals over the API: a person's word for held jobs, one by one or all of a trigger."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from starlette.responses import Response
@@ -8,7 +8,7 @@ from starlette.responses import Response
 from infra.broker import PLAN, PREFIX
 from infra.ledger import Connection
 from infra.ledger.admin import job_line
-from infra.ledger.holding import NotAllowed, NothingToDecide, Released, Said, Verdict
+from infra.ledger.holding import NotAllowed, NothingToDecide, Said, Verdict
 from infra.ledger.triggers import show
 from schemas.access import Role
 from schemas.admin import Why
@@ -21,7 +21,7 @@ from services.web.admin.problems import Problem
 
 def _on_job(verdict: Verdict) -> Callable[[Call], Response]:
     def handler(call: Call) -> Response:
-        due: list[Released] = []
+        due: list[Mapping[str, Sequence[int]]] = []
         job_id = call.of(RowPath).id
 
         def work(connection: Connection) -> Answer:
@@ -35,12 +35,12 @@ def _on_job(verdict: Verdict) -> Callable[[Call], Response]:
             job = None if found is None else job_line(connection, job_id)
             if found is None or job is None:
                 raise not_found(f"job {job_id}")
-            due.append(found[1])
+            due.append(found[1].due)
             return Answer(body=Decided(changed=found[0], job=job))
 
         response = change(call, work)
-        for released in due:  # after the commit, or the worker would find nothing yet
-            for operation, ids in released.due.items():
+        for let_go in due:  # after the commit, or the worker would find nothing yet
+            for operation, ids in let_go.items():
                 call.means.ring(PREFIX + operation, ids)
         return response
 
@@ -81,8 +81,9 @@ def _one(verdict: Verdict, summary: str) -> Route:
         role=Role.OPERATOR,
         handler=_on_job(verdict),
         summary=summary,
-        description="Where the rule asks for an admin's word, only an admin's key will do. Once it is so, the same"
-        " again changes nothing.",
+        description="Where the rule asks for an admin's word, only an admin's key will do. Who asked for the job cannot"
+        " approve it, also when his trigger is cancelled and others rely on the job. Once it is so, the same again"
+        " changes nothing.",
         place=RowPath,
         request=Why,
         response=Decided,
