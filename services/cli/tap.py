@@ -9,6 +9,8 @@ import typer
 
 from schemas.errors import Busy, InputError, TryAgain, UpstreamError
 from services.cli import tap_plan
+from services.cli.output import AsJson, Reason, opened
+from services.cli.recording import recorded
 from services.cli.tap_options import PLACE, visiting
 from services.cli.tap_visit import Visit, fetch
 
@@ -23,7 +25,6 @@ TRY_AGAIN: Final = 3
 
 Resource = Annotated[str, typer.Argument(metavar="PATH", help="Such as /1024//9, or /scram/hash-iteration.")]
 AsType = Annotated[str | None, typer.Option("--as", metavar="TYPE", help="Type of the value, where it must be said.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
 
 LOOKS: Final = {
     "firmware": "/3//3",
@@ -92,13 +93,22 @@ def write(
     ],
     *,
     as_type: AsType = None,
+    reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Write one resource. Exit codes: 0 done, 1 refused, 2 wrong input, 3 try again later; the Tap may have acted."""
-    with _told(as_json=as_json):
+    """Write one resource. Exit codes: 0 done, 1 refused, 2 wrong input, 3 try again later; the Tap may have acted.
+
+    The audit of the ledger records it: without a ledger nothing is written.
+    """
+    with _told(as_json=as_json), opened() as ledger:
         meant = _meant(path, value, as_type)
-        with visit.client() as client:
-            client.write(path, meant, as_type=as_type)
+        with visit.client() as client, recorded(ledger, "tap.write", f"tap/{client.serial}", reason=reason) as deed:
+            deed.note(path=path)
+            try:
+                client.write(path, meant, as_type=as_type)
+            except UpstreamError as error:
+                deed.begun = error.sent
+                raise
             done = {"ok": True, "tap": client.serial, "path": path}
     if as_json:
         _write_json(done)

@@ -12,8 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.errors import Busy, InputError, Refused, TryAgain, UpstreamError
+from services.cli.output import Reason
+from services.cli.recording import Deed, recorded
 
 if TYPE_CHECKING:
+    from infra.ledger import Ledger
     from services.operations.tap_plan import Plan
     from services.operations.tap_work import TapWork
 
@@ -32,7 +35,7 @@ Which = Annotated[str, typer.Argument(metavar="SERIAL|ADDRESS", help="A Tap of t
 def plan(which: Which) -> None:
     """Show what a Tap would get. Exit codes: 0 done, 1 refused, 2 wrong input, 3 try again later."""
     console = Console(highlight=False)
-    with _told_in_a_sentence(), _work(which) as work:
+    with _told_in_a_sentence(), _work(which) as (_ledger, _serial, work):
         _show(console, work.look())
 
 
@@ -40,21 +43,23 @@ def apply(
     which: Which,
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    reason: Reason = "",
 ) -> None:
     """Give a Tap its wanted configuration and look again. Exit codes: as of plan."""
     console = Console(highlight=False)
-    with _told_in_a_sentence(), _work(which) as work:
+    with _told_in_a_sentence(), _work(which) as (ledger, serial, work):
         todo = work.look()
         _show(console, todo)
         if not todo.steps:
             return
         if not yes:
             typer.confirm("Write this?", abort=True)
-        _carry_out(console, work, todo)
+        with recorded(ledger, "tap.apply", f"tap/{serial}", reason=reason) as deed:
+            _carry_out(console, work, todo, deed)
 
 
 @contextmanager
-def _work(which: str) -> "Iterator[TapWork]":
+def _work(which: str) -> "Iterator[tuple[Ledger, str, TapWork]]":
     from infra.settings import load_settings
     from services.operations.tap_work import TapWork
     from services.wiring import make_taps, open_ledger
@@ -63,7 +68,8 @@ def _work(which: str) -> "Iterator[TapWork]":
     ledger = open_ledger(settings)
     try:
         taps = make_taps(settings, ledger)
-        yield TapWork(taps.order(taps.find(which).serial), taps)
+        order = taps.order(taps.find(which).serial)
+        yield ledger, order.serial, TapWork(order, taps)
     finally:
         ledger.close()
 
@@ -81,7 +87,7 @@ def _show(console: Console, todo: "Plan") -> None:
     console.print(f"{len(todo.steps)} writes{', then a restart' if todo.restarts else ''}")
 
 
-def _carry_out(console: Console, work: "TapWork", todo: "Plan") -> None:
+def _carry_out(console: Console, work: "TapWork", todo: "Plan", deed: Deed) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("write")
@@ -89,10 +95,18 @@ def _carry_out(console: Console, work: "TapWork", todo: "Plan") -> None:
         def told(done: int, of: int, what: str) -> None:
             progress.update(bar, completed=done, total=of, description=what)
 
-        work.write(todo, told)
+        def told_of_writes(done: int, of: int, what: str) -> None:
+            deed.note(written=[step.wish.label for step in todo.but_version[:done]], began=what)
+            told(done, of, what)
+
+        deed.note(version=work.target.version, wanted=[step.wish.label for step in todo.steps], written=[])
+        work.write(todo, told_of_writes)
+        deed.note(written=[step.wish.label for step in todo.but_version])
         work.prove(todo, told)
         progress.update(bar, completed=0, total=1, description="version")
         work.settle(todo)
+        deed.note(written=[step.wish.label for step in todo.steps])
+        deed.detail.pop("began", None)
         progress.update(bar, completed=1)
     if todo.restarts:
         console.print("The Tap restarts …")

@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from services.cli.output import Reason
+from services.cli.recording import recorded
+
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from infra.ledger import Ledger
     from infra.vault import KeyUse, Vault
 
 app = typer.Typer(name="vault", help="Keep the key ring of the vault.", no_args_is_help=True)
@@ -39,7 +43,7 @@ def status() -> None:
     """Show how much each ring key seals. Exit codes: 0 every value opens, 1 some do not, 2 wrong settings."""
     from rich.console import Console
 
-    with _vault() as vault:
+    with _vault() as (_ledger, vault):
         uses = vault.uses()
     Console(highlight=False, emoji=False).print(_table(uses))
     closed = sum(use.closed for use in uses)
@@ -49,10 +53,21 @@ def status() -> None:
 
 
 @app.command()
-def reseal() -> None:
+def reseal(*, reason: Reason = "") -> None:
     """Have the newest ring key seal every value. Exit codes: 0 done, 1 some are left, 2 wrong settings."""
-    with _vault() as vault, _bar() as progress:
-        resealed = vault.reseal(progress)
+    with (
+        _vault() as (ledger, vault),
+        recorded(ledger, "vault.reseal", "vault", reason=reason) as deed,
+        _bar() as progress,
+    ):
+
+        def told(behind: int, total: int) -> None:
+            deed.note(behind=behind, of=total)
+            progress(behind, total)
+
+        resealed = vault.reseal(told)
+        if deed.begun:
+            deed.note(resealed=resealed.done, left=dict(resealed.left))
     typer.echo(f"{_values(resealed.done)} sealed again with the newest ring key.")
     for key_id, count in sorted(resealed.left.items()):
         typer.echo(
@@ -65,14 +80,14 @@ def reseal() -> None:
 
 
 @contextmanager
-def _vault() -> "Iterator[Vault]":
+def _vault() -> "Iterator[tuple[Ledger, Vault]]":
     from infra.settings import load_settings
     from services.wiring import open_ledger, open_vault
 
     settings = load_settings()
     ledger = open_ledger(settings)
     try:
-        yield open_vault(settings, ledger)
+        yield ledger, open_vault(settings, ledger)
     finally:
         ledger.close()
 

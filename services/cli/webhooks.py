@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from schemas.secret import MASK
-from services.cli.output import AsJson, Reason, actor, console, fail, now, opened, show_table, write_json
+from services.cli.output import AsJson, Reason, console, fail, now, opened, show_table, write_json
+from services.cli.recording import recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,8 +50,6 @@ def sync(
     The first line of KEYTURN_WEBHOOK_TOKENS is registered. To change tokens, put the new one above the old one, restart
     the web process, run this, and take the old line away when no notice carries it any more.
     """
-    from infra.ledger import AuditEntry
-    from infra.ledger.audit import write
     from services.schedules.registration import changes, shown
     from services.schedules.registration import sync as do
 
@@ -59,13 +58,12 @@ def sync(
         if wrong:
             if probe:
                 _probe(wanted, as_json=as_json)
-            do(wanted, wrong, ublox=ublox, ledger=ledger, now=now())
-            detail = {"steps": shown(wrong)}
-            entry = AuditEntry(
-                at=now(), actor=actor(), action="webhooks.sync", subject="webhooks", reason=reason, detail=detail
-            )
-            with ledger.database.writing() as connection:
-                write(connection, entry)
+            with recorded(ledger, "webhooks.sync", "webhooks", reason=reason) as deed:
+
+                def told(done: int) -> None:
+                    deed.note(steps=shown(wrong[:done]), not_done=shown(wrong[done:]))
+
+                do(wanted, wrong, ublox=ublox, ledger=ledger, now=now(), told=told)
         _show(wanted, wrong or steps, as_json=as_json)
         if not as_json:
             console().print(f"{len(wrong)} done" if wrong else "Everything is as the settings say.")

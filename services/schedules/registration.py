@@ -9,7 +9,7 @@ and what comes twice meanwhile has the same receipt.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -119,13 +119,30 @@ def known_tokens(ledger: Ledger) -> dict[str, str]:
     return {json.loads(value)["url"]: json.loads(value)["token"] for value in ledger.firings.marks(MARK).values()}
 
 
-def sync(wanted: Registration, steps: Sequence[Step], *, ublox: Ublox, ledger: Ledger, now: datetime) -> None:
+def sync(
+    wanted: Registration,
+    steps: Sequence[Step],
+    *,
+    ublox: Ublox,
+    ledger: Ledger,
+    now: datetime,
+    told: Callable[[int], None] = lambda _done: None,
+) -> None:
     """Do the steps, each remembered before the next begins, so that a run that was cut short goes on.
+
+    Args:
+        wanted: what the settings say.
+        steps: what is to be done.
+        ublox: where.
+        ledger: remembers what was done.
+        now: the time.
+        told: hears before each step, and at the end, how many are done.
 
     Raises:
         UpstreamError: u-blox did not do one; the earlier ones stand.
     """
-    for step in steps:
+    for done, step in enumerate(steps):
+        told(done)
         if step.action == CREATE:
             ublox.create_webhook(step.url, token=wanted.token, event_type=EventType(step.types[0]))
         elif step.action == TOKEN:
@@ -134,6 +151,7 @@ def sync(wanted: Registration, steps: Sequence[Step], *, ublox: Ublox, ledger: L
             ublox.delete_webhook(step.url)
         with ledger.database.writing() as connection:
             _remember(connection, ledger, step, wanted, now)
+    told(len(steps))
 
 
 def _remember(connection: Connection, ledger: Ledger, step: Step, wanted: Registration, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from infra.ledger import Ledger
 from schemas.errors import InputError
 from services.cli.tap import app
 from services.cli.tap_values import parse_value, show_value, text_of
@@ -19,6 +21,7 @@ from services.clients.tap.registry import body_type
 from services.clients.tap.relay import Topics
 from tests.integration.small_broker import SmallBroker
 from tests.integration.tap_device import SERIAL, TapState, TcpDevice
+from tests.support.inventory import house_environ
 
 VALUES = {
     Path.parse("/3//3"): b"1.113",
@@ -41,7 +44,18 @@ def device() -> Iterator[TcpDevice]:
 
 
 @pytest.fixture
-def run(device: TcpDevice, monkeypatch: pytest.MonkeyPatch) -> Run:
+def ledger(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
+    """The ledger that the commands open, too."""
+    environ = house_environ(tmp_path)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    with closing(Ledger(environ["DATABASE_URL"])) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def run(device: TcpDevice, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Run:
+    assert ledger is not None
     monkeypatch.setenv("TAP_PASSWORD", "admin")
 
     def invoke(command: str, *words: str, user: str | None = "admin") -> Result:
@@ -88,6 +102,38 @@ def test_read_and_write(run: Run, device: TcpDevice) -> None:
         "path": "/1024//15",
     }
     assert device.tap.values[Path.parse("/1024//15")] == bytes([WifiMode.NETWORK])
+
+
+def recorded(ledger: Ledger) -> list[tuple[str, str, str, dict[str, Any]]]:
+    entries = [one.entry for one in ledger.audit.page(before=None, limit=9)]
+    return [(one.action, one.subject, one.reason, dict(one.detail)) for one in entries if one.action != "fleet.import"]
+
+
+def test_a_write_stands_in_the_audit_without_its_value(run: Run, ledger: Ledger, tmp_path: FilePath) -> None:
+    (tmp_path / "key").write_text("from-a-file\n")
+    run("write", "/1024//16", f"file:{tmp_path}/key", "--reason", "new key")
+    assert recorded(ledger) == [("tap.write", f"tap/{SERIAL}", "new key", {"path": "/1024//16"})]
+    run("read", "/1024//9")
+    assert len(recorded(ledger)) == 1
+
+
+def test_a_write_that_the_tap_refused_stands_in_the_audit_and_one_that_never_left_does_not(
+    run: Run, device: TcpDevice, ledger: Ledger
+) -> None:
+    run("write", "/1024//9", "gate-4", user=None)
+    assert recorded(ledger) == []
+    device.tap.answers[Path.parse("/1024//9")] = Response(Status.RESOURCE_LOCKED)
+    assert run("write", "/1024//9", "gate-4").exit_code == 1
+    ((action, _, _, detail),) = recorded(ledger)
+    assert (action, detail["path"]) == ("tap.write", "/1024//9")
+    assert detail["failed"].startswith("PUT /1024//9")
+
+
+def test_without_a_ledger_nothing_is_written(run: Run, device: TcpDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "sqlite:////nowhere/at/all/keyturn.db")
+    result = run("write", "/1024//9", "gate-4")
+    assert result.exit_code != 0
+    assert device.tap.values[Path.parse("/1024//9")] == b"gate-3"
 
 
 def test_a_secret_is_not_taken_from_the_command_line(run: Run, device: TcpDevice, tmp_path: FilePath) -> None:

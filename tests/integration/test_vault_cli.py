@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
-from infra.ledger import Ledger
+from infra.ledger import Ledger, Secrets
 from infra.settings import load_settings
-from infra.vault import KeyRing, Vault
-from schemas.errors import ConfigurationError
+from infra.vault import KeyRing, Vault, vault
+from schemas.errors import ConfigurationError, LedgerUnavailable
 from schemas.secret import Secret
 from services.cli.main import app
 from services.wiring import open_vault
@@ -98,6 +99,35 @@ def test_a_ring_is_changed_from_the_first_to_the_last_step(ledger: Ledger, envir
     assert lines(after)[1] == ["old", "0", "0", "old, seals nothing: can be taken away"]
     assert keyturn(environ, "status", ring=ring_text("new")).exit_code == 0
     assert vault_of(ledger, "new").get("a") == Secret(WORD)
+
+
+def recorded(ledger: Ledger) -> list[tuple[str, str, dict[str, object]]]:
+    entries = [one.entry for one in ledger.audit.page(before=None, limit=9)]
+    return [(one.action, one.reason, dict(one.detail)) for one in entries]
+
+
+def test_sealing_again_stands_in_the_audit_also_where_it_stopped_half_way(
+    ledger: Ledger, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(ledger, "old", a=WORD, b=WORD, c=WORD)
+    both, exchange, calls = ring_text("new", "old"), Secrets.exchange, iter(range(9))
+
+    def failing(self: Secrets, pairs: Any) -> int:
+        if next(calls):
+            raise LedgerUnavailable("locked")
+        return exchange(self, pairs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vault, "BATCH", 2)
+        patch.setattr(Secrets, "exchange", failing)
+        stopped = CliRunner().invoke(app, ["vault", "reseal"], env={**environ, "KEYTURN_VAULT_KEYS": both})
+    assert isinstance(stopped.exception, LedgerUnavailable)
+    assert recorded(ledger) == [("vault.reseal", "", {"behind": 2, "of": 3, "failed": "locked"})]
+    keyturn(environ, "reseal", "--reason", "the old key goes", ring=both)
+    expected = {"behind": 1, "of": 1, "resealed": 1, "left": {}}
+    assert recorded(ledger)[0] == ("vault.reseal", "the old key goes", expected)
+    keyturn(environ, "reseal", ring=both)
+    assert len(recorded(ledger)) == 2, "nothing was left to do"
 
 
 def test_status_fails_where_a_ring_key_is_missing(ledger: Ledger, environ: dict[str, str]) -> None:

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, cast
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
 from infra.ledger import Ledger
 from schemas.errors import ConfigurationError, TryAgain
 from schemas.events import EventType
+from services import wiring
+from services.cli.main import app
 from services.clients.transport import Transport
 from services.schedules.registration import Registration, Step, admits, changes, known_tokens, plan, shown, sync
 from tests.conftest import Clock
@@ -129,3 +133,31 @@ def test_the_receiver_is_asked_whether_it_takes_the_token(database_url: str) -> 
 def test_a_receiver_that_is_away_cannot_be_asked() -> None:
     with closing(Transport("http://127.0.0.1:9")) as transport:
         assert admits(Registration.of(BASE, (NEW,)), transport) is None
+
+
+def test_a_sync_that_stopped_half_way_says_in_the_audit_what_was_done(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = house.ledger.database.engine.url.render_as_string(hide_password=False)
+    monkeypatch.setenv("DATABASE_URL", url.replace("postgresql+psycopg://", "postgresql://", 1))
+    monkeypatch.setenv("KEYTURN_WEBHOOK_TOKENS", OLD.get_secret_value())
+    monkeypatch.setenv("KEYTURN_PUBLIC_URL", BASE)
+    ublox, calls = house.means.ublox, iter(range(99))
+
+    def create(url: str, **how: Any) -> None:
+        if next(calls) == 2:
+            raise TryAgain("u-blox is away", call="/hook/create")
+        ublox.create_webhook(url, **how)
+
+    stand_in = SimpleNamespace(list_webhooks=ublox.list_webhooks, create_webhook=create, close=lambda: None)
+    monkeypatch.setattr(wiring, "make_ublox", lambda _: stand_in)
+    stopped = CliRunner().invoke(app, ["webhooks", "sync", "--no-probe", "--reason", "first time"])
+    assert isinstance(stopped.exception, TryAgain)
+    again = CliRunner().invoke(app, ["webhooks", "sync", "--no-probe"])
+    assert again.exit_code == 0, again.output
+    CliRunner().invoke(app, ["webhooks", "sync", "--no-probe"])
+    whole, half = [one.entry for one in house.ledger.audit.page(before=None, limit=9)]
+    assert (half.action, half.reason, half.detail["failed"]) == ("webhooks.sync", "first time", "u-blox is away")
+    assert (len(half.detail["steps"]), len(half.detail["not_done"])) == (2, 4)
+    assert (len(whole.detail["steps"]), whole.detail["not_done"]) == (4, [])
+    assert OLD.get_secret_value() not in str([half, whole])
