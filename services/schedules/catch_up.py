@@ -6,14 +6,16 @@ pushed is known by its content: the polled notice is written as the webhook woul
 Where only the form of the timestamp differs (with or without seconds or zone), the pushed one is found by device, type
 and payload.
 
-The watermark moves only when every device was asked, together with the report. A run that was cut short is done again
-from the same watermark; what it had brought in is told by the firing's name in the events' ``hook``.
+The watermark moves only when every device was asked, together with the report. A device that u-blox refuses has a
+watermark of its own until it answers, so it holds back no other; the report names it. A run that was cut short is done
+again from the same watermarks; what it had brought in is told by the firing's name in the events' ``hook``.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -25,12 +27,11 @@ from infra.ledger import Arrival, Effects
 from infra.ledger.polled import Missed
 from infra.ledger.tables import from_us, to_us
 from schemas.events import Notification, parse_timestamp, read_notification, receipt_of, receipt_of_raw
+from services.clients.ublox import Ublox
 from services.schedules.devices import Devices
+from services.schedules.lag import WATERMARK, Lag
 from services.schedules.silence import Alarm, alarms_of
 from services.schedules.turn import Found, Turn
-
-WATERMARK: Final = "ublox.notices"
-"""Up to when every notice has been fetched: microseconds since 1970 UTC."""
 
 LOOK_BACK: Final = timedelta(days=180) - timedelta(hours=1)
 """As old as FromDate may be, less what two clocks may differ."""
@@ -38,6 +39,7 @@ LOOK_BACK: Final = timedelta(days=180) - timedelta(hours=1)
 MOST_NAMED: Final = 1_000
 """Notices that a report names; of more it tells the number, and the events have them all."""
 
+_Page = list[dict[str, Any] | None]
 _MINUTE: Final = timedelta(minutes=1)
 
 _SECONDS: Final = re.compile(r"T\d\d:\d\d:\d\d")
@@ -63,23 +65,24 @@ def work(turn: Turn) -> Found:
     if "after" not in turn.known:
         turn.note({"after": polled.newest(), "until": to_us(turn.means.clock())})
     since, until = _period(turn, wanted)
-    counts = _fetched(turn, since, until) if since < until else {"devices": 0, "notices": 0}
+    lag = Lag.read(turn)
+    counts = _fetched(turn, since, until, lag) if since < until else {"devices": 0, "notices": 0}
     if counts.get("new"):
         turn.means.ring(PLAN, [])
     missed, named = polled.missed(hook_of(turn), after=int(turn.known["after"]), limit=MOST_NAMED)
     alarms = alarms_of(ledger, turn.means.clock()) if wanted.silence else []
     for alarm in alarms:
         log.error("alert", alert=alarm.words)
-    whole = since < until and not counts.get("refused")  # who could not be asked is asked from the same moment again
-    marks = {WATERMARK: str(to_us(until))} if whole else {}
+    marks = lag.marks(until) if since < until else {}
     marks |= {alarm.mark: alarm.value for alarm in alarms}
     return Found(
-        reason=_told(counts, missed, alarms),
+        reason=_told(counts, missed, alarms, lag),
         attention=bool(missed or alarms or counts.get("refused")),
         detail={
             "since": since.isoformat(),
             "until": until.isoformat(),
             **counts,
+            **lag.told(),
             "never_pushed": missed,
             "notices_never_pushed": [_line(one) for one in named],
             "silent": [alarm.words for alarm in alarms],
@@ -103,17 +106,38 @@ def _period(turn: Turn, wanted: CatchUpParameters) -> tuple[datetime, datetime]:
     return max(since, turn.means.clock() - LOOK_BACK), until
 
 
-def _fetched(turn: Turn, since: datetime, until: datetime) -> dict[str, Any]:
-    """Bring in what is new of every device of the account; give what was met."""
+def _fetched(turn: Turn, since: datetime, until: datetime, lag: Lag) -> dict[str, Any]:
+    """Bring in what is new of every device of the account, and what is older of those behind; give what was met."""
     ublox, devices = turn.means.ublox, Devices(turn.means.ublox)
     counts = Counter[str]()
-    for pages in devices.asked(lambda uids: list(ublox.notices(uids, since, until))):
-        for page in pages:
-            readable = [document for document in page if document is not None]
-            counts["notices"] += len(page)
-            counts["unreadable"] += len(page) - len(readable)
-            counts["new"] += len(_accepted(turn, list(_arrivals(turn, readable))))
+    there: set[str] = set()
+
+    def ask(uids: Sequence[str]) -> list[_Page]:
+        there.update(lag.known.keys() & set(uids))
+        return list(ublox.notices(uids, since, until))
+
+    for pages in devices.asked(ask):
+        _take_in(turn, pages, counts)
+    earliest = turn.means.clock() - LOOK_BACK
+    for began, uids in lag.groups(there - devices.refused.keys()):
+        begin = max(from_us(began), earliest)
+        if begin < since:
+            for pages in devices.asked_of(uids, partial(_older, ublox, begin, since)):
+                _take_in(turn, pages, counts)
+    lag.now = {uid: lag.known.get(uid, to_us(since)) for uid in devices.refused}
     return {"notices": 0, **counts, **devices.told()}
+
+
+def _older(ublox: Ublox, since: datetime, until: datetime, uids: Sequence[str]) -> list[_Page]:
+    return list(ublox.notices(uids, since, until))
+
+
+def _take_in(turn: Turn, pages: Iterable[_Page], counts: Counter[str]) -> None:
+    for page in pages:
+        readable = [document for document in page if document is not None]
+        counts["notices"] += len(page)
+        counts["unreadable"] += len(page) - len(readable)
+        counts["new"] += len(_accepted(turn, list(_arrivals(turn, readable))))
 
 
 def _accepted(turn: Turn, arrivals: Sequence[Arrival]) -> list[int]:
@@ -189,6 +213,8 @@ def _line(missed: Missed) -> dict[str, str | None]:
     return {"receipt": missed.receipt, "type": missed.event_type, "device": missed.device, "at": at}
 
 
-def _told(counts: Mapping[str, Any], missed: int, alarms: Sequence[Alarm]) -> str:
+def _told(counts: Mapping[str, Any], missed: int, alarms: Sequence[Alarm], lag: Lag) -> str:
     said = [f"{counts['notices']} notices of {counts['devices']} devices; {missed} of them never came by webhook"]
+    if lag.now:
+        said.append(lag.words())
     return "; ".join([*said, *(alarm.words for alarm in alarms)])

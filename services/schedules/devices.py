@@ -34,8 +34,13 @@ class Devices:
         uids = self._ublox.list_devices()
         while batch := list(islice(uids, BATCH)):
             self.met += len(batch)
+            yield from self.asked_of(batch, call)
+
+    def asked_of(self, uids: Sequence[str], call: Callable[[Sequence[str]], T]) -> Iterator[T]:
+        """As of `asked`, for some devices."""
+        for start in range(0, len(uids), BATCH):
             answers: list[T] = []
-            sent = in_halves(batch, _gathering(call, answers))
+            sent = in_halves(uids[start : start + BATCH], _gathering(call, answers))
             yield from answers
             for uid, error in sent.errors.items():
                 if not isinstance(error, Refused | Busy):

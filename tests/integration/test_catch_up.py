@@ -9,9 +9,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from infra.ledger import Ledger
+from infra.ledger.tables import to_us
+from schemas.errors import Refused
 from schemas.events import EventType
 from schemas.schedules import FiringState
 from services.sandbox.ublox import notices
+from services.schedules import lag
 from services.schedules.silence import usual_pause
 from tests.conftest import Clock
 from tests.support.ledger import rows
@@ -192,6 +195,76 @@ def test_a_run_that_was_cut_short_is_done_again_and_names_everything(house: Hous
     house.performer().perform(CATCH_UP)
     assert house.last("catch").detail["never_pushed"] == 250
     assert len(house.last("catch").detail["notices_never_pushed"]) == 250
+
+
+class _Choosy:
+    """u-blox as it refuses some devices."""
+
+    def __init__(self, house: House, *refused: str) -> None:
+        self._ublox = house.means.ublox
+        self.refused = set(refused)
+        self.asked: list[tuple[set[str], datetime]] = []
+
+    def list_devices(self) -> Iterator[str]:
+        return self._ublox.list_devices()
+
+    def notices(self, uids: list[str], since: datetime, until: datetime) -> Any:
+        if self.refused & set(uids):
+            raise Refused("is not yours", call="/notification/get", status=403)
+        self.asked.append((set(uids), since))
+        return self._ublox.notices(uids, since, until)
+
+
+def test_a_device_that_is_refused_is_named_and_holds_no_other_back(house: House, clock: Clock) -> None:
+    house.only(often(clock))
+    uids = house.recruit(5)
+    ublox = _Choosy(house, uids[2])
+    happen(house, uids)
+    for _ in range(3):
+        clock.forward(minutes=15)
+        house.work(ublox=ublox)
+    mark = int(house.ledger.firings.marks("ublox.notices")["ublox.notices"])
+    assert mark == to_us(clock() - timedelta(minutes=1)), "the others' watermark moves"
+    assert ublox.asked[-1][1] == clock() - timedelta(minutes=76), "and they are asked from it"
+    last = house.last("catch")
+    assert last.state is FiringState.ATTENTION
+    assert list(last.detail["behind"]) == list(last.detail["refused"]) == [uids[2]]
+    assert f"u-blox refuses {uids[2]}, asked again from where they are" in last.reason
+    assert len(receipts(house.ledger, "poll")) == 4
+    clock.forward(hours=5)
+    happen(house, [uids[2]])
+    clock.forward(minutes=15)
+    ublox.refused.clear()
+    house.work(ublox=ublox)
+    found = house.last("catch")
+    assert (found.detail["never_pushed"], "behind" in found.detail) == (2, False), "the old notice and the new one"
+    assert len(receipts(house.ledger, "poll")) == 6
+    assert house.ledger.firings.marks("ublox.notices.behind") == {"ublox.notices.behind": "{}"}
+
+
+def test_a_refused_device_that_leaves_the_account_is_forgotten(house: House, clock: Clock) -> None:
+    house.only(often(clock))
+    uids = house.recruit(2)
+    ublox = _Choosy(house, uids[0])
+    clock.forward(minutes=15)
+    house.work(ublox=ublox)
+    assert list(house.last("catch").detail["behind"]) == [uids[0]]
+    del house.twin.fleet.devices[uids[0]]
+    clock.forward(minutes=15)
+    house.work(ublox=ublox)
+    assert "behind" not in house.last("catch").detail
+
+
+def test_when_almost_everybody_is_refused_the_watermark_stays(
+    house: House, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lag, "MOST_BEHIND", 2)
+    house.only(often(clock))
+    uids = house.recruit(4)
+    clock.forward(minutes=15)
+    house.work(ublox=_Choosy(house, *uids[:3]))
+    assert house.ledger.firings.marks("ublox.notices") == {}
+    assert len(house.last("catch").detail["refused"]) == 3
 
 
 def test_pages_are_followed_to_the_last(house: House, clock: Clock) -> None:
