@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from schemas.admin import Id, Instant, Moments, Reason, Shape, Words
+from schemas.diffs import MOST_DIFFS, Diff
 from schemas.events import EventType
 from schemas.jobs import State
 from schemas.limits import Approval, Budget, Limits, Window
@@ -80,10 +81,20 @@ class NewTrigger(Shape):
     parameters: dict[str, Any] = Field(default={}, description="as the operation takes them; defaults fill the rest")
     targets: Targets
     dry_run: Annotated[bool, Field(description="true: tell what would follow, and do nothing")] = False
+    diffs: Annotated[
+        int,
+        Field(ge=0, le=MOST_DIFFS, description="of so many targets a dry run looks at what is and tells what would be"),
+    ] = 0
     reason: Reason = ""
     window: Window | None = None
     approval: Approval | None = None
     budget: Annotated[Budget | None, Field(description="null: what the playbook sets for the operation")] = None
+
+    @model_validator(mode="after")
+    def _diffs_are_of_a_dry_run(self) -> Self:
+        if self.diffs and not self.dry_run:
+            raise ValueError("diffs has a meaning with dry_run only")
+        return self
 
     @property
     def limits(self) -> Limits | None:
@@ -130,6 +141,7 @@ class Calls(Shape):
     """The calls of one batch after another.
 
     Attributes:
+        devices: how many devices or users they concern; of a location each of its devices counts.
         batches: how many there would be now; a target that fails alone, or is held, makes more.
         largest: targets of a batch at the most.
         each: what each batch asks of the outside system, in order.
@@ -137,6 +149,7 @@ class Calls(Shape):
 
     batches: int
     largest: int
+    devices: int
     each: list[str]
 
 
@@ -152,6 +165,7 @@ class TriggerPreview(Shape):
     holds: list[Held]
     calls: Calls
     targets: Annotated[list[Expected], Field(description=f"the first {MOST_SHOWN}")]
+    diffs: Annotated[list[Diff], Field(description="of the first targets that are not served already")]
     notes: list[str]
 
 

@@ -3,9 +3,10 @@
 import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Final
 
 from celery import Celery
 from pydantic import SecretStr
@@ -27,14 +28,17 @@ from services.fleet.centagate import FleetCentagate
 from services.fleet.mobile_keys import SealedMobileKeys
 from services.fleet.twon import FleetTwon
 from services.operations import PARAMETERS, Tools
-from services.operations.contract import NO_CENTAGATE, NO_TWON, NO_UBLOX
+from services.operations.contract import NO_CENTAGATE, NO_TAPS, NO_TWON, NO_UBLOX
 from services.planner import Planner
 from services.playbook import ActivePlaybook, Playbook, default_text, load_playbook, read_text
 from services.runner import Runner, Terms
 from services.schedules import Beat, Means, Performer, Wanted
 from services.schedules import Terms as ScheduleTerms
 from services.settling import Patience
-from services.triggers import Desk
+from services.triggers import Desk, Looker
+
+SYSTEMS: Final = frozenset({"ublox", "tap", "twon", "centagate"})
+"""Every outside system; each is also the queue of its jobs."""
 
 
 def now() -> datetime:
@@ -101,9 +105,10 @@ def active_playbook(settings: Settings, ledger: Ledger) -> ActivePlaybook:
 
 
 def make_desk(settings: Settings, ledger: Ledger, *, clock: Callable[[], datetime] = now) -> Desk:
-    """Make the desk where manual triggers are asked for."""
+    """Make the desk where manual triggers are asked for; it asks no outside system before somebody wants diffs."""
     rules = active_playbook(settings, ledger)
-    return Desk(ledger, fleet=Inventory(ledger).current, playbook=rules, clock=clock)
+    looker = Looker(lambda system: make_tools(settings, ledger, serves={system}), clock=clock)
+    return Desk(ledger, fleet=Inventory(ledger).current, playbook=rules, clock=clock, looker=looker)
 
 
 def make_ublox(settings: Settings, guards: Guards | None = None) -> Ublox:
@@ -197,15 +202,23 @@ def make_planner(settings: Settings, ledger: Ledger, ring: Ring) -> Planner:
     return Planner(ledger, rules, ring=ring, clock=now)
 
 
-def make_runner(settings: Settings, ledger: Ledger, ring: Ring, guards: Guards | None = None) -> Runner:
-    """Make the runner with its tools, each behind its guard."""
+def make_tools(
+    settings: Settings, ledger: Ledger, guards: Guards | None = None, *, serves: Collection[str] = SYSTEMS
+) -> Tools:
+    """Make the tools of operations: the way to each outside system that is served and configured, behind its guard.
+
+    Raises:
+        ConfigurationError: the settings of one are there in part, or the key ring has faults.
+    """
     guards = guards or Guards(settings)
-    twon = make_twon(settings, ledger, guards) if settings.vault_keys else None
-    tools = Tools(
-        ublox=make_ublox(settings, guards) if settings.ublox_base_url else NO_UBLOX,
-        taps=make_taps(settings, ledger, guards),
+    twon = make_twon(settings, ledger, guards) if "twon" in serves and settings.vault_keys else None
+    ublox = make_ublox(settings, guards) if "ublox" in serves and settings.ublox_base_url else None
+    centagate = "centagate" in serves and settings.centagate_base_url
+    return Tools(
+        ublox=ublox or NO_UBLOX,
+        taps=make_taps(settings, ledger, guards) if "tap" in serves else NO_TAPS,
         twon=twon or NO_TWON,
-        centagate=make_centagate(settings, ledger, guards) if settings.centagate_base_url else NO_CENTAGATE,
+        centagate=make_centagate(settings, ledger, guards) if centagate else NO_CENTAGATE,
         note=ledger.work.note,
         clock=now,
         renewal_look_every=timedelta(seconds=settings.renewal_look_every),
@@ -213,6 +226,19 @@ def make_runner(settings: Settings, ledger: Ledger, ring: Ring, guards: Guards |
         doubt=timedelta(seconds=2 * settings.ublox_timeout + 15),
         close=twon.close if twon else lambda: None,
     )
+
+
+def make_runner(
+    settings: Settings,
+    ledger: Ledger,
+    ring: Ring,
+    guards: Guards | None = None,
+    *,
+    serves: Collection[str] = SYSTEMS,
+) -> Runner:
+    """Make the runner with the tools of the queues that it serves."""
+    guards = guards or Guards(settings)
+    tools = make_tools(settings, ledger, guards, serves=serves)
     terms = Terms(
         worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
         lease=timedelta(seconds=settings.lease),
@@ -227,11 +253,18 @@ def make_beat(settings: Settings, ledger: Ledger, ring: Ring) -> Beat:
     return Beat(ledger, ring=ring, wanted=Wanted(ledger, active_playbook(settings, ledger)))
 
 
-def make_performer(settings: Settings, ledger: Ledger, ring: Ring, guards: Guards | None = None) -> Performer:
-    """Make what does the work of schedules."""
+def make_performer(
+    settings: Settings,
+    ledger: Ledger,
+    ring: Ring,
+    guards: Guards | None = None,
+    *,
+    serves: Collection[str] = SYSTEMS,
+) -> Performer:
+    """Make what does the work of schedules; only a worker of the queue ublox has a u-blox client."""
     means = Means(
         ledger=ledger,
-        ublox=make_ublox(settings, guards) if settings.ublox_base_url else NO_UBLOX,
+        ublox=make_ublox(settings, guards) if "ublox" in serves and settings.ublox_base_url else NO_UBLOX,
         ring=ring,
         clock=now,
         playbook=active_playbook(settings, ledger),

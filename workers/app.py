@@ -1,13 +1,13 @@
 """The Celery application of a worker or of beat, with its tasks and its habits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from typing import Any, Final
 
 import structlog
 from celery import Celery, signals
 
-from infra.broker import CONTROL
+from infra.broker import CONTROL, QUEUES
 from infra.ledger import Ledger
 from infra.settings import Settings
 from services.wiring import (
@@ -33,10 +33,10 @@ _MAKERS: Final[Mapping[str, Callable[[Settings, Ledger], object]]] = {
 """What makes the way to an outside system, by queue."""
 
 
-def make_app(settings: Settings) -> tuple[Celery, Backstage]:
-    """Make the application; nothing is opened yet."""
+def make_app(settings: Settings, queues: Collection[str] = QUEUES) -> tuple[Celery, Backstage]:
+    """Make the application of a process that works on some queues; nothing is opened yet."""
     app = make_broker(settings)
-    backstage = Backstage(settings, app)
+    backstage = Backstage(settings, app, queues)
     register(app, backstage)
     return app, backstage
 
@@ -47,7 +47,7 @@ def run_worker(settings: Settings, queues: list[str]) -> None:
     Raises:
         ConfigurationError: something that the queues need is missing; found now, not at the first job.
     """
-    app, backstage = make_app(settings)
+    app, backstage = make_app(settings, queues)
     with closing(open_ledger(settings)) as ledger:
         active_playbook(settings, ledger)()
     if set(queues) - {CONTROL}:

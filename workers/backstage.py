@@ -3,12 +3,13 @@
 import os
 import socket
 import threading
+from collections.abc import Collection
 from functools import cached_property
 
 import structlog
 from celery import Celery
 
-from infra.broker import Doorbell
+from infra.broker import QUEUES, Doorbell
 from infra.ledger import Ledger
 from infra.meters import PUSH_EVERY
 from infra.settings import Settings
@@ -24,11 +25,12 @@ log = structlog.get_logger(__name__)
 
 
 class Backstage:
-    """The tools behind the tasks."""
+    """The tools behind the tasks; of outside systems those alone whose queues are worked on."""
 
-    def __init__(self, settings: Settings, broker: Celery) -> None:
+    def __init__(self, settings: Settings, broker: Celery, queues: Collection[str] = QUEUES) -> None:
         self._settings = settings
         self._broker = broker
+        self._queues = queues
         self._making = threading.RLock()  # tasks run in threads: each tool is made once
         self._stopped = threading.Event()
         self._serves_systems = False
@@ -49,7 +51,7 @@ class Backstage:
     @cached_property
     def _runner(self) -> Runner:
         ledger, doorbell = self._tools
-        return make_runner(self._settings, ledger, doorbell.ring, self._guards)
+        return make_runner(self._settings, ledger, doorbell.ring, self._guards, serves=self._queues)
 
     @cached_property
     def _beat(self) -> Beat:
@@ -59,7 +61,7 @@ class Backstage:
     @cached_property
     def _performer(self) -> Performer:
         ledger, doorbell = self._tools
-        return make_performer(self._settings, ledger, doorbell.ring, self._guards)
+        return make_performer(self._settings, ledger, doorbell.ring, self._guards, serves=self._queues)
 
     @property
     def performer(self) -> Performer:

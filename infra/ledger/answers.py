@@ -6,10 +6,27 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from infra.ledger.engine import Database
 from infra.ledger.tables import to_us
 
 KEPT: Final = timedelta(days=1)
 """How long a repeat is known."""
+
+_FORGET: Final = text("DELETE FROM answers WHERE actor = :actor AND key = :key AND created_at < :before")
+
+_TAKE: Final = text("""
+    INSERT INTO answers (actor, key, request_hash, created_at) VALUES (:actor, :key, :request_hash, :now)
+    ON CONFLICT DO NOTHING
+""")
+
+_RECALL: Final = text("""
+    SELECT request_hash, status, body FROM answers WHERE actor = :actor AND key = :key AND created_at >= :before
+""")
+
+_PRUNE: Final = text("""
+    DELETE FROM answers WHERE (actor, key) IN (
+        SELECT actor, key FROM answers WHERE created_at < :before ORDER BY created_at LIMIT :limit)
+""")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,20 +52,24 @@ def begin(connection: Connection, asked: Asked, now: datetime) -> Given | None:
 
     A second transaction with the same key waits here until the first has ended.
     """
-    connection.execute(text("DELETE FROM answers WHERE created_at < :before"), {"before": to_us(now - KEPT)})
     bound = {"actor": asked.actor, "key": asked.key, "request_hash": asked.request_hash, "now": to_us(now)}
-    taken = connection.execute(
-        text(
-            "INSERT INTO answers (actor, key, request_hash, created_at) VALUES (:actor, :key, :request_hash, :now)"
-            " ON CONFLICT DO NOTHING"
-        ),
-        bound,
-    )
-    if taken.rowcount:
+    connection.execute(_FORGET, {**bound, "before": to_us(now - KEPT)})
+    if connection.execute(_TAKE, bound).rowcount:
         return None
-    query = text("SELECT request_hash, status, body FROM answers WHERE actor = :actor AND key = :key")
-    row = connection.execute(query, bound).one()
-    return Given(request_hash=row.request_hash, status=row.status, body=row.body)
+    return recall(connection, asked, now)
+
+
+def recall(connection: Connection, asked: Asked, now: datetime) -> Given | None:
+    """The answer that was given under a key, if one was; nothing is taken."""
+    bound = {"actor": asked.actor, "key": asked.key, "before": to_us(now - KEPT)}
+    row = connection.execute(_RECALL, bound).one_or_none()
+    return None if row is None else Given(request_hash=row.request_hash, status=row.status, body=row.body)
+
+
+def prune(database: Database, now: datetime, *, limit: int = 1_000) -> int:
+    """Forget answers that no repeat gets any more, so many at a time; give how many there were."""
+    with database.writing() as connection:
+        return connection.execute(_PRUNE, {"before": to_us(now - KEPT), "limit": limit}).rowcount
 
 
 def keep(connection: Connection, asked: Asked, *, status: int, body: str) -> None:

@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from schemas.diffs import MOST_DIFFS, Diff
 from schemas.errors import InputError
 from schemas.jobs import State
 from schemas.limits import Approval, Budget, Table, Window
@@ -58,6 +59,9 @@ def trigger(  # noqa: PLR0913 - each choice is an option
     approval: Annotated[str | None, typer.Option(help="Who must agree first: operator or admin.")] = None,
     budget: Annotated[str | None, typer.Option(metavar="100/day", help="Jobs of a day or month.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would follow, and do nothing.")] = False,
+    diff: Annotated[
+        int | None, typer.Option(min=1, max=MOST_DIFFS, help="Of so many targets, what would change; with --dry-run.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; 1 unless everything succeeded.")] = False,
     reason: Reason = "",
     as_json: AsJson = False,
@@ -68,16 +72,18 @@ def trigger(  # noqa: PLR0913 - each choice is an option
         operation=operation,
         parameters=dict(_parameter(words) for words in given or ()),
         targets=_targets(device, site, tag, every=every, query=query),
+        dry_run=dry_run,
+        diffs=diff,
         reason=reason,
         window=None if window is None else _as(Window, "--window", _hours(window)),
         approval=None if approval is None else _as(Approval, "--approval", {"role": approval}),
         budget=None if budget is None else _as(Budget, "--budget", _sum(budget)),
     )
     with opened() as ledger:
-        _ask(ledger, asked, dry_run=dry_run, wait=wait, as_json=as_json)
+        _ask(ledger, asked, wait=wait, as_json=as_json)
 
 
-def _ask(ledger: "Ledger", asked: NewTrigger, *, dry_run: bool, wait: bool, as_json: bool) -> None:
+def _ask(ledger: "Ledger", asked: NewTrigger, *, wait: bool, as_json: bool) -> None:
     from infra.settings import load_settings
     from services.wiring import make_desk
 
@@ -86,8 +92,9 @@ def _ask(ledger: "Ledger", asked: NewTrigger, *, dry_run: bool, wait: bool, as_j
         order = desk.check(asked)
     except InputError as error:
         fail("\n".join(error.faults), as_json=as_json)
-    if dry_run:
-        preview = desk.preview(order)
+    if asked.dry_run:
+        preview = desk.preview(order, diffs=asked.diffs)
+        desk.close()
         write_json(preview) if as_json else _show_preview(preview)
         return
     with ledger.database.writing() as connection:
@@ -161,6 +168,7 @@ def _show_preview(preview: TriggerPreview) -> None:
     for held in preview.holds:
         console().print(f"{held.jobs} held: {held.why}", soft_wrap=True)
     console().print(f"batches: {preview.calls.batches} of at most {preview.calls.largest}", soft_wrap=True)
+    console().print(f"devices or users: {preview.calls.devices}", soft_wrap=True)
     for call in preview.calls.each:
         console().print(f"  each: {call}", soft_wrap=True)
     for note in preview.notes:
@@ -169,6 +177,14 @@ def _show_preview(preview: TriggerPreview) -> None:
     show_table(("target", "site", "then", "why"), rows)
     if preview.total > SHOWN:
         console().print(f"and {preview.total - SHOWN} more: --json")
+    for diff in preview.diffs:
+        _show_diff(diff)
+
+
+def _show_diff(diff: Diff) -> None:
+    console().print(f"{diff.target}: {diff.then}: {diff.why}", soft_wrap=True)
+    if diff.changes:
+        show_table(("what", "now", "then"), [(one.what, one.now, one.then) for one in diff.changes])
 
 
 def _targets(

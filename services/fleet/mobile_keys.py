@@ -54,6 +54,10 @@ class SealedMobileKeys:
         opened = ((each.public, self._opened(each)) for each in held)
         return {public: private for public, private in opened if private is not None}
 
+    def elsewhere(self, publics: Collection[str]) -> Sequence[HeldKey]:
+        """The keys of any location that have these public halves, the oldest first."""
+        return self._table.by_public(publics) if publics else ()
+
     def adopt(self, location: str, publics: Collection[str]) -> None:
         """Keep for a location what other locations' keys are at hand of these: a device was moved, a place renamed.
 
@@ -61,7 +65,7 @@ class SealedMobileKeys:
             ConfigurationError: the vault lacks the ring key of one.
             LedgerUnavailable: nothing was kept.
         """
-        elsewhere = {key.public: key for key in self._table.by_public(publics)} if publics else {}
+        elsewhere = {key.public: key for key in self.elsewhere(publics)}
         opened = self.reveal(list(elsewhere.values()))
         if opened:
             self.keep(location, [(private, elsewhere[public].created_at) for public, private in opened.items()])

@@ -48,7 +48,7 @@ class RegisterToken:
 
 def _performed(job: Job, tools: Tools) -> Outcome:
     try:
-        work = _Work(job, tools, tools.centagate.order(job.target))
+        work = TokenWork(job, tools, tools.centagate.order(job.target))
         return work.settled(work.look()) or work.register()
     except InputError as error:
         return Parked(reason="; ".join(error.faults), because=ParkedBecause.OUR_FAULT)
@@ -59,7 +59,7 @@ def _performed(job: Job, tools: Tools) -> Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
+class TokenWork:
     """One attempt of one job."""
 
     job: Job

@@ -39,7 +39,8 @@ LAST_CALL: Final = timedelta(minutes=8)
 _NOT_TAKEN: Final = frozenset({401, 403, 404, 410, 429})
 """Answers after which it is certain that nothing was asked for; any other failure leaves a doubt."""
 
-_DETAILS = (Detail.CORE, Detail.PROVISIONING, Detail.ZTP)
+DETAILS = (Detail.CORE, Detail.PROVISIONING, Detail.ZTP)
+"""What a look asks for."""
 
 _Work = tuple[Job, CertificateLook]
 
@@ -62,14 +63,14 @@ class RenewCertificate:
     def perform(self, jobs: Sequence[Job], tools: Tools) -> Mapping[int, Outcome]:
         """Look and compare; what is left is asked for. The second look comes when the device has had its heartbeat."""
         wanted = RenewCertificateParameters.model_validate(jobs[0].parameters)
-        seen = in_halves([job.target for job in jobs], lambda uids: tools.ublox.look(uids, _DETAILS))
+        seen = in_halves([job.target for job in jobs], lambda uids: tools.ublox.look(uids, DETAILS))
         outcomes: dict[int, Outcome] = {}
         to_ask: dict[str, list[_Work]] = defaultdict(list)
         for job in jobs:
             if error := seen.errors.get(job.target):
                 outcomes[job.id] = look_failed(job, error, tools)
                 continue
-            verdict = _compared(job, seen.answers[job.target].get(job.target), tools)
+            verdict = compared(job, seen.answers[job.target].get(job.target), tools)
             if isinstance(verdict, CertificateLook):
                 to_ask[verdict.ca_name or ""].append((job, verdict))
             else:
@@ -79,13 +80,13 @@ class RenewCertificate:
         return outcomes
 
 
-def _compared(job: Job, look: DeviceLook | None, tools: Tools) -> Outcome | CertificateLook:
+def compared(job: Job, look: DeviceLook | None, tools: Tools) -> Outcome | CertificateLook:
     """What stands without another request; the certificate to renew when there is work."""
     if look is None or look.certificate is None:
         return _without_certificate(job, look, tools)
     certificate, asked = look.certificate, job.progress.get("asked")
     if asked and certificate.serial != read_serial(job.progress["serial"]):
-        return Done(note=f"looked again: {_told(certificate)}")
+        return Done(note=f"looked again: {told(certificate)}")
     if asked != "taken" and look.renewal_pending:
         return taken(job, certificate, tools, "a renewal is under way")
     if waits(job):
@@ -101,7 +102,7 @@ def _nothing_shown(job: Job, look: DeviceLook, certificate: CertificateLook, too
     if asked and look.renewal_pending is None:
         return unknown(job, certificate, tools)
     if not asked and _is_news_of_an_older_one(job, certificate):
-        return Done(note=f"the notice is about an older certificate; {_told(certificate)}")
+        return Done(note=f"the notice is about an older certificate; {told(certificate)}")
     return _may_ask(look, certificate)
 
 
@@ -128,7 +129,7 @@ def _not_yet(job: Job, look: DeviceLook, certificate: CertificateLook, tools: To
     if tools.clock() < deadline_of(job):
         return still_waiting(job, tools)
     if job.progress["rounds"] >= ROUNDS:
-        reason = f"{ROUNDS} deadlines passed, and the device still has {_told(certificate)}: does it still wake up?"
+        reason = f"{ROUNDS} deadlines passed, and the device still has {told(certificate)}: does it still wake up?"
         return Parked(reason=reason, because=ParkedBecause.EXHAUSTED)
     if look.renewal_pending:  # asking again would change nothing but the bill
         return taken(job, certificate, tools, "the renewal still stands at u-blox")
@@ -199,6 +200,7 @@ def _came_with(event_type: EventType, job: Job) -> bool:
     return bool(job.evidence.get("type") == event_type)
 
 
-def _told(certificate: CertificateLook) -> str:
+def told(certificate: CertificateLook) -> str:
+    """A certificate for a person."""
     expires = f", expires {certificate.expires_at:%d %b %Y}" if certificate.expires_at else ""
     return f"serial {certificate.serial:x}{expires}"

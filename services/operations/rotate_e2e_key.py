@@ -14,7 +14,8 @@ from schemas.ublox import BATCH, Detail, DeviceLook, RotationPolicy, RotationTyp
 from services.operations.bulk import in_halves
 from services.operations.contract import UNVERIFIABLE, Tools, outcome_of
 
-_DETAILS = (Detail.CORE, Detail.PROVISIONING)
+DETAILS = (Detail.CORE, Detail.PROVISIONING)
+"""What a look asks for."""
 
 
 class RotateE2EKeyParameters(BaseModel):
@@ -57,13 +58,13 @@ class RotateE2EKey:
     def perform(self, jobs: Sequence[Job], tools: Tools) -> Mapping[int, Outcome]:
         """Look, compare, act, look again."""
         wanted = RotateE2EKeyParameters.model_validate(jobs[0].parameters)
-        seen = in_halves([job.target for job in jobs], lambda uids: tools.ublox.look(uids, _DETAILS))
+        seen = in_halves([job.target for job in jobs], lambda uids: tools.ublox.look(uids, DETAILS))
         outcomes: dict[int, Outcome] = {}
         to_ask: list[Job] = []
         for job in jobs:
             if error := seen.errors.get(job.target):
                 outcomes[job.id] = outcome_of(error)
-            elif outcome := _compared(seen.answers[job.target].get(job.target), wanted):
+            elif outcome := compared(seen.answers[job.target].get(job.target), wanted):
                 outcomes[job.id] = outcome
             else:
                 to_ask.append(job)
@@ -74,7 +75,7 @@ class RotateE2EKey:
         self, jobs: Sequence[Job], policy: RotationPolicy, had_it: Collection[str], tools: Tools
     ) -> dict[int, Outcome]:
         asked = in_halves([job.target for job in jobs], lambda uids: tools.ublox.rotate_e2e_keys(uids, policy))
-        looks = in_halves(list(asked.answers), lambda uids: tools.ublox.look(uids, _DETAILS))
+        looks = in_halves(list(asked.answers), lambda uids: tools.ublox.look(uids, DETAILS))
         outcomes: dict[int, Outcome] = {}
         for job in jobs:
             if error := asked.errors.get(job.target) or looks.errors.get(job.target):
@@ -85,28 +86,29 @@ class RotateE2EKey:
         return outcomes
 
 
-def _compared(look: DeviceLook | None, wanted: RotateE2EKeyParameters) -> Outcome | None:
+def compared(look: DeviceLook | None, wanted: RotateE2EKeyParameters) -> Outcome | None:
     """What is already settled before anything is sent; None when there is work."""
     if look is None:
         return Parked(reason="u-blox answers, but not about this device", because=ParkedBecause.REFUSED)
     if look.blacklisted:
         return Parked(reason="the device is blacklisted: it gets no keys", because=ParkedBecause.REFUSED)
     if look.rotation == wanted.policy and not wanted.even_if_set:
-        return Done(note=f"already {_told(wanted.policy)}; nothing to do")
+        return Done(note=f"already {told(wanted.policy)}; nothing to do")
     return None
 
 
 def _verified(look: DeviceLook | None, policy: RotationPolicy, answer: str, *, had_it: bool) -> Outcome:
     if look is None:
-        return Again(reason=f"asked for {_told(policy)}, but the second look does not show the device")
+        return Again(reason=f"asked for {told(policy)}, but the second look does not show the device")
     if look.rotation is None:
         said = answer or "nothing"
         return Done(note=f"{UNVERIFIABLE}: the service shows no policy to look at; it said: {said}")
     if look.rotation != policy:
-        return Again(reason=f"asked for {_told(policy)}, but the device shows {_told(look.rotation)}")
+        return Again(reason=f"asked for {told(policy)}, but the device shows {told(look.rotation)}")
     said = "asked again; the policy shown is" if had_it else "looked again:"
-    return Done(note=f"{said} {_told(policy)}")
+    return Done(note=f"{said} {told(policy)}")
 
 
-def _told(policy: RotationPolicy) -> str:
+def told(policy: RotationPolicy) -> str:
+    """A policy for a person."""
     return f"{policy.type} every {policy.days} days" if policy.days else str(policy.type)

@@ -120,6 +120,9 @@ class MobileKeyStore(Protocol):
             LedgerUnavailable: nothing was kept.
         """
 
+    def elsewhere(self, publics: Collection[str]) -> Sequence[HeldKey]:
+        """The keys of any location that have these public halves, the oldest first."""
+
     def adopt(self, location: str, publics: Collection[str]) -> None:
         """Keep for a location what other locations' keys are at hand of these: a device was moved, a place renamed.
 

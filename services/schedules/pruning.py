@@ -4,6 +4,7 @@ import time
 from datetime import timedelta
 from typing import Final
 
+from infra.ledger.answers import prune as prune_answers
 from services.schedules.turn import Found, Turn
 
 LONGEST: Final = timedelta(minutes=30)
@@ -14,10 +15,12 @@ _PAUSE: Final = 0.02
 
 
 def work(turn: Turn) -> Found:
-    """Delete finished jobs, settled events and old firings until nothing is left that is old enough."""
+    """Delete finished jobs, settled events, old firings and remembered answers that are old enough."""
     ledger, keep = turn.means.ledger, turn.means.retention
     until, deleted = time.monotonic() + LONGEST.total_seconds(), 0
-    while rows := ledger.upkeep.prune(turn.means.clock(), keep=keep):
+    while rows := ledger.upkeep.prune(turn.means.clock(), keep=keep) + prune_answers(
+        ledger.database, turn.means.clock()
+    ):
         deleted += rows
         if time.monotonic() > until:
             return Found(reason=f"{deleted} rows deleted; the rest is left to the next time", detail={"rows": deleted})

@@ -1,9 +1,9 @@
 """The calls that an operation makes for a batch, as a dry run tells them; each verb's own file says more."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from schemas.fleet import LOCATION, TwonDevice
 from schemas.triggers import Calls, Expected
 from services.operations import OPERATIONS
 
@@ -18,6 +18,17 @@ EACH: Final[Mapping[str, tuple[str, ...]]] = {
         "POST /ztp/devicecertificate/renew, once for each CA; billed for each device",
         "POST /device/info/get, when the device has had its heartbeat",
     ),
+    "twon.rotate_mobile_key": (
+        "GET /api/system/info and GET /api/mobilekey/config, of each device of the location, to look",
+        "where the devices have four keys: GET /api/log/subscribe, /pull, /unsubscribe of each, to know which may go",
+        "PUT /api/mobilekey/config and GET to look again, for each device without the new key: it becomes the second",
+        "PUT /api/mobilekey/config and GET to look again, for each device, when all have it: it becomes the first",
+    ),
+    "centagate.register_token": (
+        "PUT /user/auth/list, to look; /token/getStatus too where the list does not say",
+        "PUT /token/registerActiveToken, where the user has no such token",
+        "PUT /user/auth/list, and /token/getStatus, to look again",
+    ),
     "tap.reconfigure": (
         "a connection to the Tap, to read what it holds",
         "the writes that are missing, in an order that keeps the way back open",
@@ -26,8 +37,24 @@ EACH: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def calls_of(operation: str, expected: Iterable[Expected]) -> Calls:
-    """The batches of what would run now."""
-    due = Counter(one.then for one in expected)["due"]
+def calls_of(operation: str, expected: Iterable[Expected], locations: Mapping[str, Sequence[TwonDevice]]) -> Calls:
+    """The batches of what would run now.
+
+    Args:
+        operation: which verb.
+        expected: what would become of each target.
+        locations: the 2N devices of each location.
+    """
+    due = [one.target for one in expected if one.then == "due"]
     largest = OPERATIONS[operation].batch
-    return Calls(batches=-(-due // largest), largest=largest, each=list(EACH.get(operation, ())))
+    return Calls(
+        batches=-(-len(due) // largest),
+        largest=largest,
+        devices=sum(_devices(target, locations) for target in due),
+        each=list(EACH[operation]),
+    )
+
+
+def _devices(target: str, locations: Mapping[str, Sequence[TwonDevice]]) -> int:
+    """How many devices a target stands for."""
+    return len(locations.get(target.removeprefix(LOCATION), ())) if target.startswith(LOCATION) else 1

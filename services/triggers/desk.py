@@ -24,6 +24,7 @@ from services.playbook import Playbook
 from services.playbook.checks import complete_parameters
 from services.playbook.faults import choice
 from services.triggers.calls import calls_of
+from services.triggers.looking import Looker
 from services.triggers.selection import aims_of
 
 MOST_NAMES: Final = 100
@@ -73,11 +74,18 @@ class Desk:
         fleet: Callable[[], Fleet],
         playbook: Callable[[], Playbook],
         clock: Callable[[], datetime],
+        looker: Looker | None = None,
     ) -> None:
         self._ledger = ledger
         self._fleet = fleet
         self._playbook = playbook
         self._clock = clock
+        self._looker = looker
+
+    def close(self) -> None:
+        """Let go of the outside systems that dry runs have looked at."""
+        if self._looker is not None:
+            self._looker.close()
 
     def check(self, asked: NewTrigger) -> Order:
         """Check a request whole.
@@ -113,10 +121,17 @@ class Desk:
         note = f"the playbook's budget holds: {budget.jobs} {asked.operation} jobs per {budget.per}"
         return Limits(window=asked.window, approval=asked.approval, budget=budget), [note]
 
-    def preview(self, order: Order) -> TriggerPreview:
-        """Tell what would follow, by what the ledger holds now; nothing is written."""
-        expected = foresee(self._ledger.database, order.jobs(), self._clock())
+    def preview(self, order: Order, *, diffs: int = 0) -> TriggerPreview:
+        """Tell what would follow, by what the ledger holds now; nothing is written.
+
+        Args:
+            order: what is asked for.
+            diffs: of so many targets that no job serves already, outside systems are asked how they stand.
+        """
+        jobs = order.jobs()
+        expected = foresee(self._ledger.database, jobs, self._clock())
         counts = Counter(one.then for one in expected)
+        looked = [job for job, one in zip(jobs, expected, strict=True) if one.then != "served"][:diffs]
         return TriggerPreview(
             operation=order.operation,
             parameters=order.parameters,
@@ -125,10 +140,26 @@ class Desk:
             held=counts["held"],
             served=counts["served"],
             holds=_holds(expected),
-            calls=calls_of(order.operation, expected),
+            calls=calls_of(order.operation, expected, self._fleet().locations),
             targets=expected[:MOST_SHOWN],
+            diffs=[] if self._looker is None else self._looker.look(looked),
             notes=list(order.notes),
         )
+
+    def known(self, key: str, request_hash: str) -> str | None:
+        """The id of the trigger that was asked for under a key, if one was.
+
+        Raises:
+            InputError: the key was used for another request.
+        """
+        with self._ledger.database.reading() as connection:
+            return self._known(connection, key, request_hash)
+
+    def _known(self, connection: Connection, key: str, request_hash: str) -> str | None:
+        known = self._ledger.triggers.known(connection, key)
+        if known is not None and known[1] != request_hash:
+            raise InputError(["this Idempotency-Key was used for another trigger; take a new one"])
+        return None if known is None else known[0]
 
     def take(
         self, connection: Connection, order: Order, *, actor: str, key: str | None = None, request_hash: str = ""
@@ -141,11 +172,9 @@ class Desk:
         Raises:
             InputError: the key was used for another request.
         """
-        known = None if key is None else self._ledger.triggers.known(connection, key)
+        known = None if key is None else self._known(connection, key, request_hash)
         if known is not None:
-            if known[1] != request_hash:
-                raise InputError(["this Idempotency-Key was used for another trigger; take a new one"])
-            return known[0]
+            return known
         now = self._clock()
         asked = Asked(
             id=f"trg_{secrets.token_hex(12)}",

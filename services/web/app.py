@@ -65,11 +65,12 @@ class Site:
         self._coordination = Coordination(settings.redis_url.get_secret_value())
         metrics = Metrics(ledger, self._coordination, clock=clock, token=settings.metrics_token)
         health = Health(ledger, clock=clock, sweep_every=settings.sweep_every)
+        self._desk = make_desk(settings, ledger, clock=clock)
         means = Means(
             settings=settings,
             ledger=ledger,
             access=Access(ledger, clock=clock),
-            desk=make_desk(settings, ledger, clock=clock),
+            desk=self._desk,
             ring=self._ring,
             clock=clock,
         )
@@ -104,6 +105,7 @@ class Site:
         yield
         await self._intake.stop()
         await run_sync(self._token_watch.stop)
+        self._desk.close()
         self._doorbell.close()
         self._coordination.close()
         self._ledger.close()

@@ -3,10 +3,12 @@
 import pytest
 
 from infra.ledger import Ledger
+from infra.ledger.answers import prune
 from schemas.access import Role
 from services.schedules.shipped import SHIPPED
 from tests.conftest import Clock
 from tests.support.admin import AdminSite, problem
+from tests.support.ledger import rows
 
 
 @pytest.fixture
@@ -53,3 +55,23 @@ def test_an_operator_runs_a_schedule_now_and_a_repeat_of_the_request_does_not(si
     assert again.json() == first.json()
     assert len(site.ledger.firings.of("prune", 10)) == 1
     assert ("keyturn.ledger.prune", []) in site.rung
+
+
+def test_a_repeat_of_an_edit_gets_the_first_answer_although_its_revision_is_old_now(site: AdminSite) -> None:
+    body = {"spec": {"cron": "30 2 * * *", "timezone": "Europe/Paris"}, "reason": "quieter"}
+    headers = {"If-Match": '"1"', "Idempotency-Key": "edit-1"}
+    first = site.call("PUT", "/schedules/prune", json=body, headers=headers)
+    again = site.call("PUT", "/schedules/prune", json=body, headers=headers)
+    assert (again.status_code, again.json()) == (first.status_code, first.json())
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.json()["revision"] == 2
+    other = {**body, "reason": "another"}
+    problem(site.call("PUT", "/schedules/prune", json=other, headers=headers), 422)
+    problem(site.call("PUT", "/schedules/prune", json=body, headers={"If-Match": '"1"', "Idempotency-Key": "2"}), 412)
+
+
+def test_remembered_answers_are_forgotten_by_the_nightly_prune(site: AdminSite, clock: Clock) -> None:
+    site.post("/schedules/prune/run", {}, headers={"Idempotency-Key": "once"})
+    assert prune(site.ledger.database, clock.forward(hours=23)) == 0
+    assert prune(site.ledger.database, clock.forward(hours=2)) == 1
+    assert rows(site.ledger, "SELECT * FROM answers") == []

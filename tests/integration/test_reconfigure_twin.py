@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from infra.ledger import AuditEntry, Ledger
 from schemas.jobs import Again, Awaiting, Done, Job, Outcome
 from services.cli.tap import app
 from services.clients.tap.wire import Bounds
@@ -206,6 +208,30 @@ def test_apply_writes_everything_and_looks_again(tmp_path: Path, twin: Twin) -> 
     assert_ends_well(fleet, twin)
     (tmp_path / "login").write_text(SECRETS["admin-password"])
     assert command(fleet, "apply", SERIAL) == (0, "Nothing to do: the Tap is as wished.\n")
+
+
+def audit_of(folder: Path) -> list[AuditEntry]:
+    """What ``keyturn tap`` left in the audit, the newest first."""
+    with closing(Ledger(house_environ(folder)["DATABASE_URL"])) as ledger:
+        entries = [one.entry for one in ledger.audit.page(before=None, limit=20)]
+    return [entry for entry in entries if entry.action == "tap.apply"]
+
+
+def test_apply_stands_in_the_audit_also_where_it_stopped_half_way(tmp_path: Path, twin: Twin) -> None:
+    fleet = write_fleet(tmp_path, address=twin.address)
+    twin.turn(refused={"PUT /1024//25": 164})
+    assert command(fleet, "apply", SERIAL, "--yes", "--reason", "new plant")[0] == 1
+    (failed,) = audit_of(tmp_path)
+    assert (failed.subject, failed.reason) == (f"tap/{SERIAL}", "new plant")
+    assert failed.detail["failed"].startswith("wifi.putSSID: ")
+    assert failed.detail["began"] not in failed.detail["written"]
+    assert set(failed.detail["written"]) < set(failed.detail["wanted"])
+    twin.turn(refused={})
+    assert command(fleet, "apply", SERIAL, "--yes")[0] == 0
+    done = audit_of(tmp_path)[0]
+    assert done.detail["written"] == done.detail["wanted"]
+    assert not {"failed", "began"} & done.detail.keys()
+    assert not [secret for secret in SECRETS.values() if secret != "admin" and secret in str(audit_of(tmp_path))]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from services.operations.contract import UNVERIFIABLE
 from services.operations.register_token import MOST_CALLS
 from services.runner import Runner, Terms
 from services.settling import Patience
+from services.triggers import Looker
 from tests.conftest import Clock
 from tests.support.centagate import CentagateTwin, centagate_twin
 from tests.support.ledger import LEASE, ask, attempt_rows, job_row, wish
@@ -138,14 +139,18 @@ def worker(ledger: Ledger, clock: Clock, twin: CentagateTwin, monkeypatch: pytes
         yield worker
 
 
-def _runner(ledger: Ledger, clock: Clock, centagate: FleetCentagate) -> Runner:
-    tools = Tools(
+def tools_of(ledger: Ledger, clock: Clock, centagate: FleetCentagate) -> Tools:
+    return Tools(
         centagate=centagate,
         note=ledger.work.note,
         clock=clock,
         renewal_look_every=timedelta(hours=1),
         renewal_deadline=timedelta(days=14),
     )
+
+
+def _runner(ledger: Ledger, clock: Clock, centagate: FleetCentagate) -> Runner:
+    tools = tools_of(ledger, clock, centagate)
     patience = Patience(max_attempts=50, base=1.0, cap=10.0)
     return Runner(
         ledger, tools, Terms(worker="w", lease=LEASE, linger=0.0, patience=patience), ring=Bell(), clock=clock
@@ -168,6 +173,22 @@ def test_a_token_is_registered_and_verified(worker: Worker, target: str, number:
     state, reason = worker.ends(worker.wish(target))
     assert (state, reason.partition(":")[0]) == ("succeeded", "nothing to do")
     assert worker.twin.calls(REGISTER) == 1
+
+
+@pytest.mark.parametrize("target", ["alice/sms", "alice/otp"])
+def test_a_dry_run_tells_what_would_be_registered_and_registers_nothing(worker: Worker, target: str) -> None:
+    centagate = FleetCentagate(lambda: FLEET, worker.client, reveal=resolve)
+    looker = Looker(lambda _: tools_of(worker.ledger, worker.clock, centagate), clock=worker.clock)
+    diff, strange = looker.look([wish(target, VERB), wish("bob/sms", VERB)])
+    (change,) = diff.changes
+    told = ("change", f"{target.partition('/')[2].upper()} token of alice", "none")
+    assert (diff.then, change.what, change.now) == told
+    assert strange.then == "stop", "its number is not where the inventory says"
+    assert not {PHONE, SERIAL} & set(diff.model_dump_json().split('"'))
+    assert (worker.twin.tokens("alice"), worker.twin.calls(REGISTER)) == ({}, 0)
+    assert worker.ends(worker.wish(target))[0] == "succeeded"
+    (after,) = looker.look([wish(target, VERB)])
+    assert (after.then, worker.twin.calls(REGISTER)) == ("nothing", 1)
 
 
 @pytest.mark.parametrize("target", ["alice/sms", "alice/otp"])

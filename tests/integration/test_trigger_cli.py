@@ -53,6 +53,17 @@ def test_a_dry_run_shows_what_would_follow(ledger: Ledger) -> None:
     assert rows(ledger, "SELECT * FROM triggers") == []
 
 
+def test_a_dry_run_shows_diffs_or_why_there_are_none(ledger: Ledger) -> None:
+    words = ("trigger", ROTATE, "--device", device(1), "--device", device(2), "--diff", 1)
+    shown = run(*words, "--dry-run").stdout
+    assert f"{device(1)}: unknown: this worker has no settings for the outside system ublox" in shown
+    assert "devices or users: 2" in shown
+    assert [one["target"] for one in told(*words, "--dry-run")["diffs"]] == [device(1)]
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert "diffs has a meaning with dry_run only" in str(result.exception)
+    assert rows(ledger, "SELECT * FROM triggers") == []
+
+
 def test_a_trigger_is_taken_in_and_waited_for(ledger: Ledger) -> None:
     name = told("trigger", ROTATE, "--device", device(1), "--device", device(2), "--reason", "by hand")["id"]
     make(ledger)

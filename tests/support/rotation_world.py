@@ -70,6 +70,10 @@ class Book:
         """As of `MobileKeyStore`."""
         return {row.public: self.privates[row.public] for row in held if row.public in self.privates}
 
+    def elsewhere(self, publics: Collection[str]) -> Sequence[HeldKey]:
+        """As of `MobileKeyStore`."""
+        return [row for row in self.rows if row.public in publics]
+
     def adopt(self, location: str, publics: Collection[str]) -> None:
         """As of `MobileKeyStore`: there is one location."""
         assert not {row.public for row in self.of_location(location)} & {*publics} & self.privates.keys()
@@ -294,6 +298,10 @@ class StepwiseBook:
     def reveal(self, held: Sequence[HeldKey]) -> Mapping[str, PrivateKey]:
         """As of `MobileKeyStore`."""
         return self._world.book.reveal(held)
+
+    def elsewhere(self, publics: Collection[str]) -> Sequence[HeldKey]:
+        """As of `MobileKeyStore`."""
+        return self._world.book.elsewhere(publics)
 
     def adopt(self, location: str, publics: Collection[str]) -> None:
         """As of `MobileKeyStore`."""

@@ -48,7 +48,7 @@ class House:
         self.bell = Bell()
         self.playbook = playbook
         self.means = Means(ledger=ledger, ublox=ublox, ring=self.bell, clock=clock, playbook=lambda: self.playbook)
-        tools = Tools(
+        self.tools = Tools(
             ublox=ublox,
             note=ledger.work.note,
             clock=clock,
@@ -56,7 +56,7 @@ class House:
             renewal_deadline=timedelta(days=14),
         )
         terms = RunnerTerms(worker="runner", lease=LEASE, linger=0.0, patience=PATIENCE)
-        self.runner = Runner(ledger, tools, terms, ring=self.bell, clock=clock)
+        self.runner = Runner(ledger, self.tools, terms, ring=self.bell, clock=clock)
         self.planner = Planner(ledger, playbook, ring=self.bell, clock=clock)
 
     def sweep(self) -> None:

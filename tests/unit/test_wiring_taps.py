@@ -10,7 +10,8 @@ from infra.ledger import Ledger
 from infra.settings import Settings, load_settings
 from schemas.errors import ConfigurationError, InputError
 from schemas.references import VaultReference
-from services.wiring import make_runner, make_taps, open_ledger
+from services.operations.contract import NO_CENTAGATE, NO_TAPS, NO_TWON, NO_UBLOX
+from services.wiring import make_performer, make_runner, make_taps, make_tools, open_ledger
 from tests.support.inventory import house_environ, stock
 from tests.support.taps import SECRETS, SERIAL, write_fleet
 from workers.app import run_worker
@@ -74,3 +75,21 @@ def test_a_runner_of_taps_needs_nothing_of_ublox(house: tuple[Settings, Ledger])
 def test_a_worker_is_told_at_its_start_what_is_missing(house: tuple[Settings, Ledger]) -> None:
     with pytest.raises(ConfigurationError, match="KEYTURN_UBLOX_BASE_URL"):
         run_worker(house[0], ["ublox"])
+
+
+def test_the_control_queue_needs_nothing_of_ublox_and_gets_nothing(house: tuple[Settings, Ledger]) -> None:
+    whole = {"ublox_base_url": "https://ublox.invalid/v1", "ublox_api_key": None, "ublox_api_secret": None}
+    half = house[0].model_copy(update=whole)
+    for serves in ({"control"}, {"control", "tap"}):
+        performer = make_performer(half, house[1], lambda *_: None, serves=serves)
+        assert performer.perform("ledger.prune") == 0
+        assert make_tools(half, house[1], serves=serves).ublox is NO_UBLOX
+    with pytest.raises(ConfigurationError, match="KEYTURN_UBLOX_API_KEY"):
+        make_performer(half, house[1], lambda *_: None, serves={"ublox"})
+
+
+def test_a_worker_makes_the_tools_of_its_own_queues(house: tuple[Settings, Ledger]) -> None:
+    tools = make_tools(*house, serves={"tap"})
+    assert (tools.twon, tools.centagate) == (NO_TWON, NO_CENTAGATE)
+    assert tools.taps is not NO_TAPS
+    assert make_tools(*house, serves={"control"}).taps is NO_TAPS

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 import anyio
+import orjson
 import structlog
 from anyio.to_thread import run_sync
 from starlette.requests import Request
@@ -16,7 +17,7 @@ from starlette.routing import Route as Address
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.access import ApiKey
-from services.web.admin.changes import idempotency_key, written
+from services.web.admin.changes import idempotency_key, once, written
 from services.web.admin.contract import Answer, Call, Means, Route, request_hash
 from services.web.admin.failures import Failures
 from services.web.admin.problems import Problem, problem_of
@@ -174,8 +175,14 @@ def _asked(request: Request) -> str:
 
 
 def _finished(route: Route, call: Call) -> Response:
-    answer = route.handler(call)
-    return written(answer, route.status) if isinstance(answer, Answer) else answer
+    def handle() -> Response:
+        answer = route.handler(call)
+        return written(answer, route.status) if isinstance(answer, Answer) else answer
+
+    response = once(call, handle) if route.once else handle()
+    if route.at_id and response.status_code == route.status:
+        response.headers["location"] = f"{call.path}/{orjson.loads(bytes(response.body))['id']}"
+    return response
 
 
 def _shown(request: Request, *, is_page: bool) -> str | None:

@@ -7,8 +7,9 @@ from typing import Final
 from starlette.responses import Response
 
 from infra.ledger import Connection
-from infra.ledger.answers import Asked, begin, keep
+from infra.ledger.answers import Asked, Given, begin, keep, recall
 from schemas.admin import Fault
+from schemas.errors import InputError
 from services.web.admin.contract import Answer, Call
 from services.web.admin.problems import Problem
 
@@ -17,32 +18,65 @@ _TAGS: Final = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
 """Entity tags (RFC 9110, 8.8.3); a weak one never matches (13.1.1)."""
 
 
-def change(call: Call, work: Callable[[Connection], Answer], *, replay: bool = True) -> Response:
+def once(call: Call, handle: Callable[[], Response]) -> Response:
+    """Have a request handled, unless it is a repeat: then it gets the first answer, whatever has changed since.
+
+    Raises:
+        Problem: the key is no key, or was used for another request; or the answer held a secret.
+    """
+    if (given := _remembered(call)) is not None:
+        return given
+    try:
+        return handle()
+    except (Problem, InputError):
+        if (given := _remembered(call)) is not None:  # the first one was under way, and has made this one's check fail
+            return given
+        raise
+
+
+def change(call: Call, work: Callable[[Connection], Answer]) -> Response:
     """Do a change and record it in one transaction; under an Idempotency-Key a repeat gets the first answer.
 
     Args:
         call: the request.
         work: makes the change and writes its entry of the audit, on the connection that it is given.
-        replay: False where the answer holds a secret, which is not kept: then a repeat is refused, and not done.
 
     Raises:
-        Problem: the key is no key, or was used for another request.
+        Problem: as of `once`.
     """
-    key = idempotency_key(call.headers)
-    if key is None:
+    asked = _asked(call)
+    if asked is None:
         with call.ledger.database.writing() as connection:
             return written(work(connection), call.route.status)
-    asked = Asked(actor=call.caller.id, key=key, request_hash=call.request_hash)
     with call.ledger.database.writing() as connection:
         given = begin(connection, asked, call.means.clock())
         if given is None:
             response = written(work(connection), call.route.status)
-            body = bytes(response.body).decode() if replay else ""
+            body = "" if call.route.told_once else bytes(response.body).decode()
             keep(connection, asked, status=response.status_code, body=body)
             return response
+    return _again(call, asked, given)
+
+
+def _remembered(call: Call) -> Response | None:
+    """The answer that was given to the first of the same requests."""
+    asked = _asked(call)
+    if asked is None:
+        return None
+    with call.ledger.database.reading() as connection:
+        given = recall(connection, asked, call.means.clock())
+    return None if given is None else _again(call, asked, given)
+
+
+def _asked(call: Call) -> Asked | None:
+    key = idempotency_key(call.headers)
+    return None if key is None else Asked(actor=call.caller.id, key=key, request_hash=call.request_hash)
+
+
+def _again(call: Call, asked: Asked, given: Given) -> Response:
     if given.request_hash != asked.request_hash:
         raise Problem(422, "this Idempotency-Key was used for another request; take a new one")
-    if not replay:
+    if call.route.told_once:
         raise Problem(409, "this was done under this Idempotency-Key; its answer held a secret and is not repeated")
     return _json(given.body, given.status, {"idempotency-replayed": "true"})
 

@@ -17,6 +17,7 @@ from schemas.access import ApiKey, Role
 from services.access import Access
 from services.triggers import Desk
 from services.web.admin.problems import Problem
+from services.web.admin.streams import Streams
 
 BODY_LIMIT: Final = 256 * 1024
 """Bytes of a body, unless its route says otherwise."""
@@ -34,6 +35,7 @@ class Means:
     desk: Desk
     ring: Ring
     clock: Callable[[], datetime]
+    streams: Streams = field(default_factory=Streams)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,6 +104,8 @@ class Route:
         others: models of good answers of another status than `status`.
         problems: statuses with their reason that this route has besides those that every one has.
         once: whether an Idempotency-Key is taken, by `changes.change`.
+        told_once: whether its answer holds a secret, which is not kept: then a repeat is refused, and not done.
+        at_id: whether Location names the address below this one that the `id` of the answer tells.
         matched: whether If-Match is needed, by `changes.must_match`.
         fresh: whether If-None-Match: * stands for If-Match where nothing is there yet, by `changes.must_be_seen`.
         slashes: whether the last field of the path may hold slashes.
@@ -123,6 +127,8 @@ class Route:
     others: Mapping[int, type[BaseModel]] = field(default_factory=dict)
     problems: Mapping[int, str] = field(default_factory=dict)
     once: bool = False
+    told_once: bool = False
+    at_id: bool = False
     matched: bool = False
     fresh: bool = False
     slashes: bool = False

@@ -34,7 +34,7 @@ def new_key(call: Call) -> Response:
         )
         return Answer(body=MadeKey(key=secret.get_secret_value(), view=_view(call, made)))
 
-    return change(call, work, replay=False)
+    return change(call, work)
 
 
 def end_key(call: Call) -> Response:
@@ -97,6 +97,7 @@ ROUTES: Final = (
         status=201,
         problems={409: "It was made under this Idempotency-Key already."},
         once=True,
+        told_once=True,
         tag="keys",
     ),
     Route(

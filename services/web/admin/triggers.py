@@ -1,13 +1,8 @@
 """Manual triggers over the API: see what would follow, ask for it, follow it, cancel it."""
 
-import functools
-from collections.abc import AsyncIterator
 from typing import Final
 
-import anyio
-import orjson
-from anyio.to_thread import run_sync
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from infra.broker import PLAN
 from infra.ledger import Connection
@@ -15,14 +10,12 @@ from infra.ledger.tables import from_us, to_us
 from infra.ledger.triggers import show
 from schemas.access import Role
 from schemas.admin import Page, Why
-from schemas.errors import LedgerUnavailable
 from schemas.triggers import (
     NewTrigger,
     TriggerLine,
     TriggerPath,
     TriggerPreview,
     TriggerQuery,
-    TriggerState,
     TriggerView,
 )
 from services.triggers import Maker
@@ -32,17 +25,6 @@ from services.web.admin.cursors import cursor, position
 
 BODY_LIMIT: Final = 4 * 1024 * 1024
 """Bytes of a request: a hundred thousand names."""
-
-LOOK_EVERY: Final = 0.5
-"""Seconds between two looks of a stream."""
-
-LONGEST: Final = 120
-"""Looks of one stream: then it ends, and the caller connects again; so a process that stops waits for none for long."""
-
-STILL_THERE: Final = 20
-"""Looks without news after which a comment keeps the connection open."""
-
-_ENDS: Final = frozenset({TriggerState.FINISHED, TriggerState.CANCELLED})
 
 
 def list_triggers(call: Call) -> Answer:
@@ -59,19 +41,20 @@ def new_trigger(call: Call) -> Response:
     """Show what would follow, or take it in; its jobs are made by whichever process plans."""
     asked = call.of(NewTrigger)
     desk = call.means.desk
-    order = desk.check(asked)
     if asked.dry_run:
-        return written(Answer(body=desk.preview(order)), 200)
+        return written(Answer(body=desk.preview(desk.check(asked), diffs=asked.diffs)), 200)
     sent = call.headers.get("idempotency-key")
     key = None if sent is None else f"{call.caller.id}:{sent}"
+    known = None if key is None else desk.known(key, call.request_hash)
+    if known is not None:  # long ago: its answer is forgotten, and it is not
+        return change(call, lambda connection: Answer(body=show(connection, known)))
+    order = desk.check(asked)
 
     def work(connection: Connection) -> Answer:
         trigger = desk.take(connection, order, actor=call.actor, key=key, request_hash=call.request_hash)
         return Answer(body=show(connection, trigger))
 
     response = change(call, work)
-    made = orjson.loads(bytes(response.body))["id"]
-    response.headers["location"] = f"{call.path}/{made}"  # also of an answer that is given again
     call.means.ring(PLAN, [])
     return response
 
@@ -107,32 +90,7 @@ def follow_trigger(call: Call) -> Response:
     trigger = call.of(TriggerPath).id
     if call.ledger.triggers.show(trigger) is None:
         raise not_found(f"trigger {trigger}")
-    return StreamingResponse(_news(call, trigger), media_type="text/event-stream")
-
-
-async def _news(call: Call, trigger: str) -> AsyncIterator[str]:
-    told, silent = "", 0
-    yield "retry: 1000\n\n"
-    for _ in range(LONGEST):
-        found = await run_sync(functools.partial(_look, call, trigger), abandon_on_cancel=True)
-        text = "" if found is None else found.model_dump_json(exclude={"asked", "parameters"})
-        if text and text != told:
-            told, silent = text, 0
-            yield f"event: progress\ndata: {text}\n\n"
-        if found is not None and found.state in _ENDS:
-            yield f"event: end\ndata: {orjson.dumps({'state': found.state}).decode()}\n\n"
-            return
-        silent += 1
-        if silent % STILL_THERE == 0:
-            yield ": still there\n\n"
-        await anyio.sleep(LOOK_EVERY)
-
-
-def _look(call: Call, trigger: str) -> TriggerView | None:
-    try:
-        return call.ledger.triggers.show(trigger)
-    except LedgerUnavailable:
-        return None  # the next look may find it
+    return call.means.streams.follow(trigger, call.ledger.triggers.show)
 
 
 ROUTES: Final = (
@@ -160,6 +118,7 @@ ROUTES: Final = (
         status=202,
         others={200: TriggerPreview},
         once=True,
+        at_id=True,
         body_limit=BODY_LIMIT,
         tag="triggers",
     ),
@@ -180,7 +139,7 @@ ROUTES: Final = (
         handler=follow_trigger,
         summary="Follow a trigger, as Server-Sent Events",
         description="`progress` tells what `GET /triggers/{id}` does, whenever that changes; `end` is the last."
-        " A stream ends after a minute in any case: connect again.",
+        " A stream ends after a minute in any case: connect again. Where too many are open, the answer is 503.",
         place=TriggerPath,
         media_type="text/event-stream",
         tag="triggers",

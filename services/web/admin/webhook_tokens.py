@@ -38,7 +38,7 @@ def new_token(call: Call) -> Response:
         )
         return Answer(body=MadeWebhookToken(authorization=header.get_secret_value(), view=_view(call, token)))
 
-    return change(call, work, replay=False)
+    return change(call, work)
 
 
 def end_token(call: Call) -> Response:
@@ -89,6 +89,7 @@ ROUTES: Final = (
         status=201,
         problems={409: "It was made under this Idempotency-Key already."},
         once=True,
+        told_once=True,
         tag="webhook tokens",
     ),
     Route(

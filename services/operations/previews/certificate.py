@@ -1,0 +1,35 @@
+"""What ``ublox.renew_certificate`` would change: the certificate of each device, for money."""
+
+from collections.abc import Mapping, Sequence
+
+from schemas.diffs import Change, Diff
+from schemas.jobs import Done, Job
+from schemas.ublox import CertificateLook
+from services.operations.bulk import in_halves
+from services.operations.contract import Tools
+from services.operations.previews.sketches import diff_of
+from services.operations.renew_certificate import DETAILS, RenewCertificateParameters, compared, told
+from services.operations.renewal_progress import look_failed
+
+
+def preview(jobs: Sequence[Job], tools: Tools) -> Mapping[int, Diff]:
+    """Look and compare."""
+    wanted = RenewCertificateParameters.model_validate(jobs[0].parameters)
+    seen = in_halves([job.target for job in jobs], lambda uids: tools.ublox.look(uids, DETAILS))
+    found: dict[int, Diff] = {}
+    for job in jobs:
+        if error := seen.errors.get(job.target):
+            found[job.id] = diff_of(job, look_failed(job, error, tools))
+            continue
+        verdict = compared(job, seen.answers[job.target].get(job.target), tools)
+        if isinstance(verdict, CertificateLook):
+            found[job.id] = _renewed(job, verdict, wanted.validity_days)
+        else:
+            found[job.id] = diff_of(job, verdict)
+    return found
+
+
+def _renewed(job: Job, certificate: CertificateLook, days: int) -> Diff:
+    then = f"a new serial, for {days} days"
+    changes = [Change(what=f"certificate of {certificate.ca_name}", now=told(certificate), then=then)]
+    return diff_of(job, Done(note="would be renewed at the device's heartbeat; billed"), changes)
