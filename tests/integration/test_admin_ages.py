@@ -101,7 +101,7 @@ def basic(key: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"anybody:{key}".encode()).decode()}
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database", ["sqlite"])
 def test_a_browser_gets_the_page_and_loads_nothing_else(site: AdminSite) -> None:
     asked = site.get("/docs", role=None)
     assert problem(asked, 401)
@@ -121,7 +121,7 @@ def test_a_browser_gets_the_page_and_loads_nothing_else(site: AdminSite) -> None
         assert all(operation["operationId"] in ids for operation in item.values())
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database", ["sqlite"])
 def test_a_key_as_a_password_opens_nothing_but_the_page(site: AdminSite) -> None:
     key = site.key(Role.ADMIN)
     for path in ("/whoami", "/fleet/site/docs", "/docs/", "/fleet/site/admin/v1/docs"):

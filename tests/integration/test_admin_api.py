@@ -83,7 +83,7 @@ WALK = [
 ]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database", ["sqlite"])
 @pytest.mark.parametrize(("route", "role"), WALK)
 def test_each_route_is_open_to_whom_the_table_says_and_to_nobody_else(
     site: AdminSite, route: Route, role: Role | None
