@@ -14,7 +14,6 @@ DEVICES = 40
 
 
 @pytest.mark.parametrize("database", ["sqlite"])  # what differs between the two is told without processes
-@pytest.mark.xdist_group("whole machine")
 def test_sums_outlive_every_process(tmp_path: Path, database_url: str) -> None:
     with standing(tmp_path, database_url) as stand:
         uids = stand.twin.devices(2 * DEVICES)

@@ -32,7 +32,6 @@ def succeeded(stand: Stand, name: str) -> int:
     return sum(firing.state is FiringState.SUCCEEDED for firing in firings(stand, name))
 
 
-@pytest.mark.xdist_group("whole machine")
 def test_two_beats_and_three_workers_fire_nothing_twice_although_one_is_killed(
     tmp_path: Path, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,7 +66,6 @@ def test_two_beats_and_three_workers_fire_nothing_twice_although_one_is_killed(
             print(f"\n{len(attempts)} firings of 3 schedules, {calls} calls, {again} begun again after the kill")
 
 
-@pytest.mark.xdist_group("whole machine")
 def test_a_day_of_standstill_is_made_up_for_once(
     tmp_path: Path, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
