@@ -18,11 +18,14 @@ from hypothesis import settings as hypothesis_settings
 
 from infra.ledger import Ledger, migrate
 
+IN_CI = bool(os.environ.get("CI"))
+
 hypothesis_settings.register_profile(
     "keyturn",
     deadline=None,  # a busy machine is slow, not wrong
     suppress_health_check=[HealthCheck.too_slow],
-    derandomize=bool(os.environ.get("CI")),  # what lands is judged by the same examples each time; at home they vary
+    derandomize=IN_CI,  # what lands is judged by the same examples each time; at home they vary
+    max_examples=50 if IN_CI else 100,
 )
 hypothesis_settings.load_profile("keyturn")
 

@@ -52,7 +52,7 @@ def _kill_amid_events(stand: Stand, killed: str) -> tuple[int, float]:
     stand.start(killed)
     resumed = until(lambda: _settled(stand) > settled, f"work goes on after {killed}", seconds=RESUMES_WITHIN)
     sender.join()
-    until(stand.at_rest, f"everything is at rest after {killed}", seconds=120)
+    until(stand.at_rest, f"everything is at rest after {killed}")
     assert len(flood.receipts) == EVENTS, killed
     return settled - before, resumed
 

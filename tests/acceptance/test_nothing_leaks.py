@@ -85,7 +85,7 @@ def test_the_whole_bootstrap_story_leaves_no_secret_anywhere(tmp_path: Path, dat
             SENTRY_DSN=f"http://public@127.0.0.1:{inbox.server_port}/1",
         )
         with started((*CLI, "up"), folder=tmp_path, env=env) as house:
-            house.says("Both events verified", seconds=60)
+            house.says("Both events verified")
             ledger = Ledger(database_url)
             _go_wrong(tmp_path, env, ledger)
             until(inbox.events, "Sentry has heard of it")

@@ -57,13 +57,14 @@ def test_two_beats_and_three_workers_fire_nothing_twice_although_one_is_killed(
             assert len(set(moments)) == len(moments) >= ROUNDS
             assert {later - earlier for earlier, later in pairwise(moments[1:])} == {timedelta(seconds=EVERY)}, name
             assert all(one.state in {FiringState.SUCCEEDED, FiringState.WAITING} for one in found), stand.logs()
-        attempts = [int(one.detail.get("attempt", 0)) for name in names for one in fired[name]]
+        done = [one for name in names for one in fired[name] if one.state is FiringState.SUCCEEDED]
+        attempts = [int(one.detail.get("attempt", 0)) for one in done]
         again = sum(attempt - 1 for attempt in attempts if attempt > 1)
         assert len(attempts) <= calls + again
         assert calls <= sum(attempts)
         assert again <= len(names)
         with capsys.disabled():
-            print(f"\n{len(attempts)} firings of 3 schedules, {calls} calls, {again} begun again after the kill")
+            print(f"\n{len(done)} firings of 3 schedules, {calls} calls, {again} begun again after the kill")
 
 
 def test_a_day_of_standstill_is_made_up_for_once(
@@ -88,11 +89,9 @@ def test_a_day_of_standstill_is_made_up_for_once(
         for name in PARTS:
             stand.start(name)
         stand.until_answering()
-        until(
-            lambda: stand.count("SELECT count(*) FROM events WHERE source = 'poll'") == NOTICES, "all came", seconds=120
-        )
-        until(lambda: _reported(stand) and stand.at_rest(), "everything is at rest", seconds=120)
-        until(lambda: succeeded(stand, "all-hourly") == 24, "every missed hour is done", seconds=60)
+        until(lambda: stand.count("SELECT count(*) FROM events WHERE source = 'poll'") == NOTICES, "all came")
+        until(lambda: _reported(stand) and stand.at_rest(), "everything is at rest")
+        until(lambda: succeeded(stand, "all-hourly") == 24, "every missed hour is done")
 
         (report,) = _reported(stand)
         assert report.detail["never_pushed"] == NOTICES

@@ -24,8 +24,8 @@ def test_a_trigger_is_planned_once_although_its_planner_is_killed(tmp_path: Path
         stand.kill("control")
         assert jobs(stand) <= DEVICES
         stand.start("control")
-        until(lambda: jobs(stand) == DEVICES, "all jobs are made", seconds=60)
-        until(stand.at_rest, "everything is at rest", seconds=120)
+        until(lambda: jobs(stand) == DEVICES, "all jobs are made")
+        until(stand.at_rest, "everything is at rest")
 
         found = stand.ledger.triggers.show(name)
         assert found is not None

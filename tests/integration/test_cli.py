@@ -3,6 +3,7 @@
 import socket
 import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from infra.ledger import Ledger, migrate
+from schemas.errors import ConfigurationError
 from services.cli.main import app
 from tests.fixtures.ublox import eventually
 from tests.integration.upstreams import free_port
@@ -19,6 +21,14 @@ from tests.support.site import TOKEN
 
 def keyturn(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
     return ran((*CLI, *words), folder=folder, env=clean_environ(**env))
+
+
+def migrated(folder: Path) -> str:
+    """A new ledger that is up to date, and its address."""
+    url = f"sqlite:///{folder}/keyturn.db"
+    with closing(Ledger(url)) as ledger:
+        migrate(ledger.database)
+    return url
 
 
 def test_help_names_every_command() -> None:
@@ -54,11 +64,8 @@ def test_migrate_makes_the_ledger_and_may_be_repeated(database_url: str, tmp_pat
 def test_an_older_schema_is_refused(tmp_path: Path, command: str, found: str) -> None:
     url = f"sqlite:///{tmp_path}/keyturn.db"
     if found != "empty":
-        ledger = Ledger(url)
-        migrate(ledger.database)
-        with ledger.database.writing() as connection:
+        with closing(Ledger(migrated(tmp_path))) as ledger, ledger.database.writing() as connection:
             connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
-        ledger.close()
     done = keyturn(tmp_path, command, DATABASE_URL=url, KEYTURN_WEBHOOK_TOKENS=TOKEN, KEYTURN_PORT="0")
     assert done.returncode == 2
     assert f"the ledger's schema is {found}" in done.stderr
@@ -66,28 +73,38 @@ def test_an_older_schema_is_refused(tmp_path: Path, command: str, found: str) ->
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["web", "migrate", "up"])
-def test_every_wrong_setting_is_named_at_once(tmp_path: Path, command: str) -> None:
-    done = keyturn(
-        tmp_path,
-        command,
-        DATABASE_URL="mysql://user:hidden-word@host/name",
-        KEYTURN_WEBHOOK_TOKENS="short",
-        KEYTURN_PORT="eighty",
-        KEYTURN_PROT="80",
-    )
+WRONG = {
+    "DATABASE_URL": "mysql://user:hidden-word@host/name",
+    "KEYTURN_WEBHOOK_TOKENS": "short",
+    "KEYTURN_PORT": "eighty",
+    "KEYTURN_PROT": "80",
+}
+
+
+def assert_all_named(told: str) -> None:
+    assert "KEYTURN_WEBHOOK_TOKENS must hold one whole Authorization value per line" in told
+    assert "KEYTURN_PORT must be a valid integer" in told
+    assert "KEYTURN_PROT is not a variable of Keyturn, did you mean KEYTURN_PORT?" in told
+    assert "DATABASE_URL must be sqlite:///" in told
+    assert "hidden-word" not in told
+
+
+def test_every_wrong_setting_is_named_at_once(tmp_path: Path) -> None:
+    done = keyturn(tmp_path, "migrate", **WRONG)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "KEYTURN_WEBHOOK_TOKENS must hold one whole Authorization value per line" in done.stderr
-    assert "KEYTURN_PORT must be a valid integer" in done.stderr
-    assert "KEYTURN_PROT is not a variable of Keyturn, did you mean KEYTURN_PORT?" in done.stderr
-    assert "DATABASE_URL must be sqlite:///" in done.stderr
-    assert "hidden-word" not in done.stderr
+    assert_all_named(done.stderr)
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("command", "folder"), [("migrate", "/proc/keyturn"), ("web", "/dev/null"), ("up", "/dev/null")]
-)
+@pytest.mark.parametrize("command", ["web", "up"])
+def test_nothing_starts_with_a_wrong_setting(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError) as refused:
+        CliRunner().invoke(app, [command], env=WRONG, catch_exceptions=False)
+    assert_all_named(str(refused.value))
+
+
+@pytest.mark.parametrize(("command", "folder"), [("migrate", "/proc/keyturn"), ("web", "/dev/null")])
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, command: str, folder: str) -> None:
     url = f"sqlite:///{folder}/keyturn.db"
     done = keyturn(tmp_path, command, DATABASE_URL=url, KEYTURN_WEBHOOK_TOKENS=TOKEN, KEYTURN_PORT=str(free_port()))
@@ -98,8 +115,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, command: str, 
 
 def test_web_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     port = free_port()
-    env = clean_environ(DATABASE_URL=f"sqlite:///{tmp_path}/keyturn.db", KEYTURN_WEBHOOK_TOKENS=TOKEN)
-    assert ran((*CLI, "migrate"), folder=tmp_path, env=env).returncode == 0
+    env = clean_environ(DATABASE_URL=migrated(tmp_path), KEYTURN_WEBHOOK_TOKENS=TOKEN)
     with started((*CLI, "web", "--port", str(port)), folder=tmp_path, env=env) as web:
         eventually(lambda: answers(f"http://127.0.0.1:{port}/readyz"), seconds=90)
         answer = httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False)
@@ -109,8 +125,7 @@ def test_web_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
 
 
 def test_web_on_a_port_that_is_taken_says_so(tmp_path: Path) -> None:
-    env = {"DATABASE_URL": f"sqlite:///{tmp_path}/keyturn.db", "KEYTURN_WEBHOOK_TOKENS": TOKEN}
-    assert keyturn(tmp_path, "migrate", **env).returncode == 0
+    env = {"DATABASE_URL": migrated(tmp_path), "KEYTURN_WEBHOOK_TOKENS": TOKEN}
     with socket.create_server(("127.0.0.1", 0)) as other:
         done = keyturn(tmp_path, "web", "--port", str(other.getsockname()[1]), **env)
     assert done.returncode != 0
@@ -121,11 +136,10 @@ def test_web_on_a_port_that_is_taken_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", [("worker", "-Q", "control"), ("worker", "-Q", " control , control "), ("beat",)])
 def test_a_worker_and_beat_become_a_process_of_their_own(tmp_path: Path, words: tuple[str, ...]) -> None:
     env = clean_environ(
-        DATABASE_URL=f"sqlite:///{tmp_path}/keyturn.db",
+        DATABASE_URL=migrated(tmp_path),
         KEYTURN_WEBHOOK_TOKENS=TOKEN,
         REDIS_URL=f"redis://127.0.0.1:{free_port()}/0",
     )
-    assert ran((*CLI, "migrate"), folder=tmp_path, env=env).returncode == 0
     with started((*CLI, *words), folder=tmp_path, env=env) as part:
         eventually(lambda: "-m workers" in command_line(part.child.pid), seconds=90)
         assert words[0] in command_line(part.child.pid)

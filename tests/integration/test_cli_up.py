@@ -10,7 +10,7 @@ from threading import Thread
 
 from tests.fixtures.ublox import eventually
 from tests.integration.upstreams import free_port
-from tests.support.processes import CLI, Process, answers, clean_environ, ran, started
+from tests.support.processes import CLI, PATIENCE, Process, answers, clean_environ, ran, started
 from tests.support.site import TOKEN
 
 TWINS = {"sandbox-ublox", "sandbox-twon", "sandbox-centagate", "sandbox-tap"}
@@ -59,7 +59,7 @@ def up(folder: Path, *words: str, **more: str) -> Iterator[tuple[Process, str]]:
 
 def test_two_events_are_verified_and_no_process_is_left(tmp_path: Path) -> None:
     with up(tmp_path, "--until-verified") as (house, url):
-        assert house.child.wait(60) == 0, house.output
+        assert house.child.wait(PATIENCE) == 0, house.output
         assert "Both events verified" in house.output
         assert house.output.count("verified: ") == len(STORY)
         assert all(job in house.output for job in STORY)

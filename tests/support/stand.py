@@ -3,14 +3,12 @@
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 from sqlalchemy import text
 
 from infra.embedded import valkey_command
@@ -19,6 +17,7 @@ from schemas.events import EventType
 from services.cli.supervisor import Part
 from services.sandbox.ublox.twin import API_KEY, API_SECRET
 from tests.fixtures.ublox import Caller
+from tests.support.processes import CLI, WORKERS, answers
 
 TOKEN: Final = "Bearer a-token-of-the-acceptance-stories"
 PARTS: Final = ("redis", "web", "control", "ublox", "beat")
@@ -101,14 +100,13 @@ class Stand:
         return "\n".join(f"--- {name}\n{part.last_words(15)}" for name, part in self.parts.items())
 
     def _part(self, name: str, database_url: str, settings: Mapping[str, str]) -> Part:
-        keyturn = [sys.executable, "-m", "services.cli.main"]
         commands = {
-            "sandbox": [*keyturn, "sandbox", "ublox", "--port", str(self._twin_port), "--heartbeat", "1"],
+            "sandbox": [*CLI, "sandbox", "ublox", "--port", str(self._twin_port), "--heartbeat", "1"],
             "redis": valkey_command(port=self._redis_port, password="stand", folder=self.folder / "redis"),
-            "web": [*keyturn, "web"],
-            "control": [*keyturn, "worker", "-Q", "control"],
-            "ublox": [*keyturn, "worker", "-Q", "ublox"],
-            "beat": [*keyturn, "beat"],
+            "web": [*CLI, "web"],
+            "control": [*WORKERS, "worker", "control"],
+            "ublox": [*WORKERS, "worker", "ublox"],
+            "beat": [*WORKERS, "beat"],
         }
         return Part(
             name,
@@ -148,21 +146,13 @@ def standing(folder: Path, database_url: str, seconds: tuple[str, ...] = (), **s
         stand.close()
 
 
-def until(true: Any, what: str, *, seconds: float = 60) -> float:
+def until(true: Any, what: str, *, seconds: float = 120) -> float:
     """Wait until something is true; give how long that took."""
     began = time.monotonic()
     while not true():
         assert time.monotonic() - began < seconds, f"not within {seconds:g} s: {what}"
         time.sleep(0.05)
     return time.monotonic() - began
-
-
-def answers(url: str) -> bool:
-    """Whether an address answers well."""
-    try:
-        return httpx.get(url, timeout=2, trust_env=False).is_success
-    except httpx.HTTPError:
-        return False
 
 
 def free_port() -> int:
