@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -59,8 +59,12 @@ def clock() -> Clock:
     return Clock()
 
 
+MOST_ROWS = 1_000
+"""Rows of a table that are taken out again; after more of them a new database is made."""
+
+
 class PostgresServer:
-    """One PostgreSQL for a test process; each test gets a database of its own."""
+    """One PostgreSQL for a test process; each test has a database to itself."""
 
     def __init__(self, folder: Path) -> None:
         with warnings.catch_warnings():  # the package asks for a desktop's XDG_RUNTIME_DIR
@@ -70,24 +74,58 @@ class PostgresServer:
             self._server = get_server(folder, cleanup_mode="stop")
         self._names = (f"keyturn_{number}" for number in itertools.count())
         self._migrated: str | None = None
+        self._seeds: dict[str, str] = {}
+        self._idle: list[str] = []
         self._do("ALTER SYSTEM SET fsync = off")  # tests kill processes, and no machine
         self._do("SELECT pg_reload_conf()")
 
-    def new_database(self, *, template: str = "template1") -> str:
-        """Create a database, empty or like another one, and give its address for SQLAlchemy."""
+    def new_database(self) -> str:
+        """Create an empty database and give its address for SQLAlchemy."""
         name = next(self._names)
-        self._do(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self._do(f"CREATE DATABASE {name}")
         return self._address(name)
 
-    def migrated_database(self) -> str:
-        """Create a database with every table; the migrations run once."""
+    @contextmanager
+    def migrated_database(self) -> Iterator[str]:
+        """Lend a database with every table and no work in it; the migrations run once."""
         if self._migrated is None:
-            name = next(self._names)
-            self._do(f"CREATE DATABASE {name}")
-            with closing(Ledger(self._address(name))) as ledger:
-                migrate(ledger.database)
-            self._migrated = name
-        return self.new_database(template=self._migrated)
+            self._migrated = self._migrate()
+        if not self._idle:
+            self._idle.append(next(self._names))
+            self._do(f"CREATE DATABASE {self._idle[-1]} TEMPLATE {self._migrated}")
+        name = self._idle.pop()
+        yield self._address(name)
+        if self._empty(name):
+            self._idle.append(name)
+
+    def _migrate(self) -> str:
+        name = next(self._names)
+        self._do(f"CREATE DATABASE {name}")
+        with closing(Ledger(self._address(name))) as ledger:
+            migrate(ledger.database)
+        with psycopg.connect(self._server.get_uri(database=name)) as connection:
+            tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+            for (table,) in connection.execute(tables).fetchall():
+                seeds = f"SELECT coalesce(json_agg(t), '[]')::text FROM {table} t"  # noqa: S608 - our own tables
+                (self._seeds[table],) = connection.execute(seeds.encode()).fetchone() or ("[]",)
+        return name
+
+    def _empty(self, name: str) -> bool:
+        """Make a database as it was after the migrations; False where a new one is the quicker way."""
+        try:
+            with psycopg.connect(self._server.get_uri(database=name)) as connection:
+                connection.execute("SET lock_timeout = '2s'; SET session_replication_role = replica")
+                for table, seeds in self._seeds.items():
+                    if connection.execute(f"DELETE FROM {table}".encode()).rowcount > MOST_ROWS:  # noqa: S608 - as above
+                        return False
+                    insert = f"INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, %s)"  # noqa: S608 - as above
+                    connection.execute(insert.encode(), [seeds])
+                used = "SELECT sequencename FROM pg_sequences WHERE last_value IS NOT NULL"
+                for (sequence,) in connection.execute(used).fetchall():
+                    connection.execute(f"ALTER SEQUENCE {sequence} RESTART".encode())
+        except psycopg.Error:  # a test has left it locked, or without a table
+            return False
+        return True
 
     def _address(self, name: str) -> str:
         return str(self._server.get_uri(database=name)).replace("postgresql://", "postgresql+psycopg://", 1)
@@ -141,14 +179,17 @@ def ledger(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> Ite
             migrate(ledger.database)
             yield ledger
         return
-    with closing(Ledger(_migrated(request, database, tmp_path))) as ledger:
+    with _migrated(request, database, tmp_path) as url, closing(Ledger(url)) as ledger:
         yield ledger
 
 
-def _migrated(request: pytest.FixtureRequest, database: str, folder: Path) -> str:
+@contextmanager
+def _migrated(request: pytest.FixtureRequest, database: str, folder: Path) -> Iterator[str]:
     """A database with every table; the migrations run once for all tests."""
     if database == "sqlite":
         shutil.copyfile(request.getfixturevalue("migrated_file"), folder / "keyturn.db")
-        return f"sqlite:///{folder}/keyturn.db"
+        yield f"sqlite:///{folder}/keyturn.db"
+        return
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.migrated_database()
+    with server.migrated_database() as url:
+        yield url

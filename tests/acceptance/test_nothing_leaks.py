@@ -71,6 +71,7 @@ class Wire:
                 self.said += piece
 
 
+@pytest.mark.parametrize("database", ["postgres"])  # the same story is told on SQLite by test_cli_up
 @pytest.mark.xdist_group("whole machine")
 def test_the_whole_bootstrap_story_leaves_no_secret_anywhere(tmp_path: Path, database_url: str) -> None:
     """A second site goes wrong on purpose: errors are where secrets come out."""

@@ -67,6 +67,7 @@ def test_two_beats_and_three_workers_fire_nothing_twice_although_one_is_killed(
             print(f"\n{len(done)} firings of 3 schedules, {calls} calls, {again} begun again after the kill")
 
 
+@pytest.mark.parametrize("database", ["sqlite"])  # on both in one process by test_catch_up
 def test_a_day_of_standstill_is_made_up_for_once(
     tmp_path: Path, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,7 @@ DEVICES = 3_000
 OPERATION = "ublox.rotate_e2e_key"
 
 
+@pytest.mark.parametrize("database", ["postgres"])  # on SQLite test_kills kills the planner
 @pytest.mark.xdist_group("whole machine")
 def test_a_trigger_is_planned_once_although_its_planner_is_killed(tmp_path: Path, database_url: str) -> None:
     """The planner dies with a part of the jobs made; another one makes the rest, and every device is rotated once."""
