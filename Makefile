@@ -28,7 +28,7 @@ run: $(STAMP) ## the whole system on this machine, with simulated upstreams when
 	@$(BIN)/keyturn up
 
 test: $(STAMP) ## every test, on SQLite and PostgreSQL
-	$(BIN)/python -m pytest -n 3 --dist loadgroup
+	$(BIN)/python -m pytest -n 4 --dist loadgroup
 
 interop: $(STAMP) ## the vendors' own clients against the twins; needs Node 20 and fetches what they need
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(INTEROP)

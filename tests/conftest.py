@@ -104,7 +104,7 @@ class PostgresServer:
         with closing(Ledger(self._address(name))) as ledger:
             migrate(ledger.database)
         with psycopg.connect(self._server.get_uri(database=name)) as connection:
-            tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+            tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
             for (table,) in connection.execute(tables).fetchall():
                 seeds = f"SELECT coalesce(json_agg(t), '[]')::text FROM {table} t"  # noqa: S608 - our own tables
                 (self._seeds[table],) = connection.execute(seeds.encode()).fetchone() or ("[]",)

@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 STOP_SECONDS: Final = 12.0
 """How long a part may take to end what it has under way."""
@@ -34,15 +34,18 @@ class Part:
         self.starts += 1
         self._started_at = time.monotonic()
         with self.log.open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603 - our own command
-                self._command,
-                env=self._environ,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C reaches us alone, and we stop the parts in order
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - we start parts from the main thread only
-            )
+            self._process = self._launch(output)
+
+    def _launch(self, output: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - our own command
+            self._command,
+            env=self._environ,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches us alone, and we stop the parts in order
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - we start parts from the main thread only
+        )
 
     @property
     def pid(self) -> int | None:
@@ -76,7 +79,7 @@ class Part:
             return ""
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """On Linux: a part whose supervisor was killed is told to stop, so that nothing is left behind."""
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -13,6 +13,7 @@ from typing import Final
 import httpx
 
 from tests.fixtures.ublox import eventually
+from tests.support.forks import Fork
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CLI: Final = (sys.executable, "-m", "services.cli.main")
@@ -32,13 +33,13 @@ def clean_environ(**more: str) -> dict[str, str]:
 class Process:
     """A running command and what it has said so far."""
 
-    child: subprocess.Popen[bytes]
+    child: subprocess.Popen[bytes] | Fork
     log: Path
 
     @property
     def output(self) -> str:
         """What it has written to both of its streams."""
-        return self.log.read_text(errors="replace")
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def says(self, words: str, *, seconds: float = PATIENCE) -> None:
         """Wait until it has written these words."""
@@ -55,19 +56,23 @@ class Process:
 
 
 @contextmanager
-def started(command: tuple[str, ...], *, folder: Path, env: Mapping[str, str]) -> Iterator[Process]:
+def started(command: tuple[str, ...], *, folder: Path, env: Mapping[str, str], fork: bool = False) -> Iterator[Process]:
     """Run a command in a session of its own; what is left of its group at the end is killed."""
     log = folder / f"{command[-1].strip('-')}-{os.urandom(4).hex()}.log"
-    with log.open("wb") as output:
-        child = subprocess.Popen(
-            command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
+    child = Fork(command, environ=env, folder=folder, log=log) if fork else _spawned(command, folder, env, log)
     try:
         yield Process(child, log)
     finally:
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
+
+
+def _spawned(command: tuple[str, ...], folder: Path, env: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
 
 
 def ran(

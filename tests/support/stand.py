@@ -17,6 +17,7 @@ from schemas.events import EventType
 from services.cli.supervisor import Part
 from services.sandbox.ublox.twin import API_KEY, API_SECRET
 from tests.fixtures.ublox import Caller
+from tests.support.forks import ForkedPart
 from tests.support.processes import CLI, WORKERS, answers
 
 TOKEN: Final = "Bearer a-token-of-the-acceptance-stories"
@@ -108,7 +109,8 @@ class Stand:
             "ublox": [*WORKERS, "worker", "ublox"],
             "beat": [*WORKERS, "beat"],
         }
-        return Part(
+        kind = Part if name == "redis" else ForkedPart
+        return kind(
             name,
             commands[name.removesuffix("-2")],
             environ=self._environ(database_url, settings),
