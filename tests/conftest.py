@@ -25,7 +25,7 @@ hypothesis_settings.register_profile(
     deadline=None,  # a busy machine is slow, not wrong
     suppress_health_check=[HealthCheck.too_slow],
     derandomize=IN_CI,  # what lands is judged by the same examples each time; at home they vary
-    max_examples=50 if IN_CI else 100,
+    max_examples=30 if IN_CI else 100,
 )
 hypothesis_settings.load_profile("keyturn")
 

@@ -13,11 +13,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import cel
-
 from schemas.errors import InputError
 from schemas.events import Notification
 from schemas.playbook import LONGEST_CONDITION
+from services.playbook.lean_cel import cel
 
 FIELDS: Final = ("type", "device", "payload", "days_to_expiration", "text")
 """What ``event`` has in a condition."""

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import cel
 from pydantic import BaseModel
 
 from schemas.events import Notification
@@ -20,6 +19,7 @@ from schemas.playbook import Decision, PlaybookDocument, Rule, RuleView, Targets
 from services.playbook.checks import complete_parameters
 from services.playbook.conditions import Condition, compile_condition, view_of
 from services.playbook.faults import shown
+from services.playbook.lean_cel import cel
 
 NO_SITES: Final = Fleet()
 """The inventory where there is none."""

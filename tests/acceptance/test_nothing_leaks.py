@@ -85,7 +85,7 @@ def test_the_whole_bootstrap_story_leaves_no_secret_anywhere(tmp_path: Path, dat
             REDIS_URL=redis_url,
             SENTRY_DSN=f"http://public@127.0.0.1:{inbox.server_port}/1",
         )
-        with started((*CLI, "up"), folder=tmp_path, env=env) as house:
+        with started((*CLI, "up"), folder=tmp_path, env=env, fork=False) as house:
             house.says("Both events verified")
             ledger = Ledger(database_url)
             _go_wrong(tmp_path, env, ledger)

@@ -49,7 +49,7 @@ def of_folder(folder: Path) -> dict[int, str]:
 def up(folder: Path, *words: str, **more: str) -> Iterator[tuple[Process, str]]:
     """Run everything; gives the process and the address of the receiver."""
     env = environ(folder, **more)
-    with started((*CLI, "up", *words), folder=folder, env=env) as house:
+    with started((*CLI, "up", *words), folder=folder, env=env, fork=False) as house:
         try:
             yield house, f"http://127.0.0.1:{env['KEYTURN_PORT']}"
         finally:

@@ -163,7 +163,7 @@ def test_a_wiped_redis_does_not_cut_the_worker_off(redis_url: str, store: "redis
     ledger.close()
     env = clean_environ(DATABASE_URL=url, REDIS_URL=redis_url, KEYTURN_WEBHOOK_TOKENS=TOKEN)
     with ExitStack() as stack:
-        worker = stack.enter_context(started((*WORKERS, "worker", "control"), folder=tmp_path, env=env, fork=True))
+        worker = stack.enter_context(started((*WORKERS, "worker", "control"), folder=tmp_path, env=env))
         worker.says("ready")
         celery = stack.enter_context(closing(make_celery(redis_url, sweep_every=2)))
         receiver = stack.enter_context(serving(url, broker=celery))

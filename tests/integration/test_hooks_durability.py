@@ -162,7 +162,7 @@ def test_every_202_outlives_a_kill_under_load(tmp_path: Path) -> None:
     ledger = Ledger(url)
     migrate(ledger.database)
     env = clean_environ(DATABASE_URL=url, KEYTURN_WEBHOOK_TOKENS=TOKEN, REDIS_URL="redis://127.0.0.1:1/0")
-    with started((*CLI, "web", "--port", str(port)), folder=tmp_path, env=env, fork=True) as web:
+    with started((*CLI, "web", "--port", str(port)), folder=tmp_path, env=env) as web:
         eventually(lambda: answers(f"http://127.0.0.1:{port}/healthz"), seconds=30)
         receipts: list[str] = []
         address = Address(host="127.0.0.1", port=port)

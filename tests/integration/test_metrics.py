@@ -274,7 +274,10 @@ def test_a_real_prometheus_scrapes_us_without_an_error(database_url: str, redis_
             f"--web.listen-address=127.0.0.1:{port}",
             "--log.level=warn",
         )
-        with started(command, folder=tmp_path, env={}), httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        with (
+            started(command, folder=tmp_path, env={}, fork=False),
+            httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
+        ):
 
             def asked(path: str, **parameters: str) -> Any:
                 try:

@@ -44,9 +44,7 @@ class House:
 
     def start(self, *words: str, **more: str) -> Process:
         """Start a part; a worker is waited for until it is ready."""
-        process = self.stack.enter_context(
-            started((*WORKERS, *words), folder=self.folder, env={**self.env, **more}, fork=True)
-        )
+        process = self.stack.enter_context(started((*WORKERS, *words), folder=self.folder, env={**self.env, **more}))
         if words[0] == "worker":
             process.says("ready")
         return process
@@ -177,7 +175,6 @@ def test_a_worker_stops_although_redis_is_away(house: House) -> None:
             (*WORKERS, *CONTROL),
             folder=house.folder,
             env={**house.env, "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"},
-            fork=True,
         )
     )
     worker.says("Cannot connect")

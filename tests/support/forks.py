@@ -25,9 +25,11 @@ _CONTEXT.set_forkserver_preload(["tests.support.forks", *_MODULES])
 class Fork:
     """A forked process, with the verbs of `subprocess.Popen` that its users need."""
 
-    def __init__(self, command: Sequence[str], *, environ: Mapping[str, str], folder: Path, log: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], *, environ: Mapping[str, str], folder: Path, log: Path, errors: Path | None = None
+    ) -> None:
         assert command[1] == "-m", "only a module of ours can be forked"
-        words = (list(command[2:]), dict(environ), str(folder), str(log))
+        words = (list(command[2:]), dict(environ), str(folder), str(log), str(errors or log))
         self._process = _CONTEXT.Process(target=_become, args=words)
         self._process.start()
         assert self._process.pid is not None
@@ -66,16 +68,17 @@ class ForkedPart(Part):
         return cast("subprocess.Popen[bytes]", fork)
 
 
-def _become(words: list[str], environ: dict[str, str], folder: str, log: str) -> None:
+def _become(words: list[str], environ: dict[str, str], folder: str, log: str, errors: str) -> None:
     """Be what a new interpreter would be that runs a module."""
     os.setsid()
     die_with_parent()
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environ)
-    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    sys.stdout = sys.stderr = os.fdopen(os.dup(1), "w", buffering=1)
+    for number, path in ((1, log), (2, errors)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), number)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
     sys.argv = words
+    for known in (words[0], f"{words[0]}.__main__"):
+        sys.modules.pop(known, None)  # it runs under another name now
     runpy.run_module(words[0], run_name="__main__", alter_sys=True)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from tests.support.forks import Fork
 ROOT: Final = Path(__file__).resolve().parents[2]
 CLI: Final = (sys.executable, "-m", "services.cli.main")
 WORKERS: Final = (sys.executable, "-m", "workers")
-PATIENCE: Final = 90.0
+PATIENCE: Final = 180.0
 """Seconds that a start or a stop may take on a busy machine."""
 
 
@@ -56,8 +57,8 @@ class Process:
 
 
 @contextmanager
-def started(command: tuple[str, ...], *, folder: Path, env: Mapping[str, str], fork: bool = False) -> Iterator[Process]:
-    """Run a command in a session of its own; what is left of its group at the end is killed."""
+def started(command: tuple[str, ...], *, folder: Path, env: Mapping[str, str], fork: bool = True) -> Iterator[Process]:
+    """Run a command of ours in a session of its own; what is left of its group at the end is killed."""
     log = folder / f"{command[-1].strip('-')}-{os.urandom(4).hex()}.log"
     child = Fork(command, environ=env, folder=folder, log=log) if fork else _spawned(command, folder, env, log)
     try:
@@ -78,17 +79,15 @@ def _spawned(command: tuple[str, ...], folder: Path, env: Mapping[str, str], log
 def ran(
     command: tuple[str, ...], *, folder: Path, env: Mapping[str, str], seconds: float = PATIENCE
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=env,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        stdin=subprocess.DEVNULL,
-    )
+    """Run a command of ours to its end."""
+    with tempfile.TemporaryDirectory() as kept:
+        said, errors = Path(kept, "output"), Path(kept, "errors")
+        child = Fork(command, environ=env, folder=folder, log=said, errors=errors)
+        try:
+            code = child.wait(seconds)
+        finally:
+            child.send_signal(signal.SIGKILL)
+        return subprocess.CompletedProcess(command, code, said.read_text(), errors.read_text())
 
 
 def answers(url: str) -> bool:
