@@ -1,17 +1,16 @@
-"""Notices that are polled, as the webhook would have carried them; and what else has to be polled.
+"""Notices that are polled, as the webhook would have carried them; and devices that u-blox has a doubt about.
 
-Source: Security Services REST APIs 1.1.29, ``/notification/get``, ``/ztp/rootca/get``, ``/device/clone/get``,
-``/device/suspicious/get``. The document collapses their items. A polled notice lacks ``EventType`` and has
-``NotificationType`` instead, with other names, and none for certificates and root CAs.
+Source: Security Services REST APIs 1.1.29, ``/notification/get``, ``/device/clone/get``, ``/device/suspicious/get``.
+The document collapses their items. A polled notice lacks ``EventType`` and has ``NotificationType`` instead, with other
+names, and none for certificates and root CAs.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, Final
 
-from schemas.events import EventType, parse_timestamp
-from schemas.ublox.looks import first_uid, items, values_of, whole_text
+from schemas.events import EventType
+from schemas.ublox.reading import first_uid, items, whole_text
 
 AS_PUSHED: Final[Mapping[str, EventType]] = {
     "DEVICE_INFO_CHANGE": EventType.BOOTSTRAP,
@@ -45,39 +44,6 @@ def as_pushed(item: object) -> dict[str, Any] | None:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AuthorityLook:
-    """A root CA as u-blox tells of it; None where it does not say.
-
-    Attributes:
-        pem: its certificate as PEM, with real line ends.
-        promised_until: creation and validity added up, which is less exact than the certificate.
-    """
-
-    name: str
-    pem: str | None
-    promised_until: datetime | None
-
-
-def read_authorities(document: object) -> list[AuthorityLook]:
-    """Read a page of ``/ztp/rootca/get``; the sample prints the line ends of the PEM as a backslash and an n."""
-    looks = []
-    for item in items(document, "CAs"):
-        name = whole_text(item, "CAName", "CertificateAuthorityName")
-        if name is not None:
-            pem = whole_text(item, "Certificate")
-            looks.append(AuthorityLook(name=name, pem=pem and pem.replace("\\n", "\n"), promised_until=_promised(item)))
-    return looks
-
-
-def _promised(item: object) -> datetime | None:
-    days = next((value for value in values_of(item, "CACertificateValidity") if isinstance(value, int)), None)
-    try:
-        return parse_timestamp(whole_text(item, "CreatedDate")) + timedelta(days=days or 0) if days else None
-    except (ValueError, OverflowError):
-        return None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Suspect:
     """A device that u-blox takes for cloned or suspicious, and why, as far as it says."""
 
@@ -85,11 +51,15 @@ class Suspect:
     reason: str
 
 
+def read_suspect(item: object) -> Suspect | None:
+    """Read one item of ``ClonedEvents`` or ``SuspiciousDevices``; None when it names no device."""
+    uid = first_uid(item)
+    if uid is None:
+        return None
+    return Suspect(uid=uid, reason=whole_text(item, "Reason", "ReasonCode", "Reasons", "Timestamp") or "")
+
+
 def read_suspects(document: object, key: str) -> list[Suspect]:
     """Read a page of ``ClonedEvents`` or ``SuspiciousDevices``; items that name no device are skipped."""
-    named = ((first_uid(item), item) for item in items(document, key))
-    return [
-        Suspect(uid=uid, reason=whole_text(item, "Reason", "ReasonCode", "Reasons", "Timestamp") or "")
-        for uid, item in named
-        if uid is not None
-    ]
+    suspects = (read_suspect(item) for item in items(document, key))
+    return [suspect for suspect in suspects if suspect is not None]

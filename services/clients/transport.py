@@ -105,7 +105,7 @@ class Transport:
         path: str,
         *,
         query: str = "",
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | bytes | None = None,
         headers: Mapping[str, str] | None = None,
         conceal: tuple[str, ...] = (),
         patience: float = 0.0,
@@ -116,7 +116,7 @@ class Transport:
             method: such as ``POST``.
             path: below the base URL, starting with a slash.
             query: stands after the path, already encoded; no error text repeats it.
-            body: sent as JSON.
+            body: sent as JSON; bytes are sent as they are, and `headers` say what they are.
             headers: on top of the usual ones.
             conceal: secrets of this request, struck out should the upstream's message repeat them.
             patience: seconds that the upstream was asked to wait before it answers, on top of the bounds.
@@ -209,8 +209,10 @@ class Transport:
         return TryAgain(answer.text, call=answer.path, status=answer.status, retry_after=pause)
 
 
-def _written(body: Mapping[str, Any], headers: dict[str, str]) -> bytes:
+def _written(body: Mapping[str, Any] | bytes, headers: dict[str, str]) -> bytes:
     """Write a body as JSON, and say so."""
+    if isinstance(body, bytes):
+        return body
     headers["Content-Type"] = "application/json"
     try:
         return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

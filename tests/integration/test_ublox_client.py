@@ -32,13 +32,13 @@ def service(account: Account) -> Service:
 
 def test_verbs_ask_what_the_document_says(upstream: Upstream, service: Service, account: Account) -> None:
     client = account.client()
-    assert client.look([UID, OTHER]).keys() == {UID}
+    assert client.information.look([UID, OTHER]).keys() == {UID}
     service.reply = Reply(body={"Message": "The automatic rotation has been set."})
-    assert client.rotate_e2e_keys([UID], POLICY) == "The automatic rotation has been set."
-    client.renew_certificates([UID], "example.com", 365)
-    client.create_webhook("https://k.example/h", token=SecretStr("Bearer x"), event_type=EventType.BOOTSTRAP)
-    client.change_webhook_token("https://k.example/h", token=SecretStr("Bearer y"))
-    client.delete_webhook("https://k.example/h")
+    assert client.e2e.rotate([UID], POLICY) == "The automatic rotation has been set."
+    client.certificates.renew([UID], "example.com", 365)
+    client.webhooks.create("https://k.example/h", token=SecretStr("Bearer x"), event_type=EventType.BOOTSTRAP)
+    client.webhooks.change_token("https://k.example/h", token=SecretStr("Bearer y"))
+    client.webhooks.delete("https://k.example/h")
     assert [(call.path, call.body) for call in upstream.calls[1:]] == [
         ("/device/info/get", {"ROTPublicUIDs": [UID, OTHER], "Options": ["CORE", "PROVISIONING", "ZTP"]}),
         ("/e2e/key/rotate", {"ROTPublicUIDs": [UID], "Type": "AUTOMATIC", "Days": 1}),
@@ -64,12 +64,12 @@ def test_verbs_ask_what_the_document_says(upstream: Upstream, service: Service, 
 
 def test_webhooks_are_listed(service: Service, account: Account) -> None:
     service.reply = Reply(body=[{"NotificationURL": "https://k.example/h", "NotificationType": "X"}])
-    assert account.client().list_webhooks() == [WebhookLook(url="https://k.example/h", type="X")]
+    assert account.client().webhooks.walk() == [WebhookLook(url="https://k.example/h", type="X")]
 
 
 def test_a_write_may_be_answered_with_nothing(service: Service, account: Account) -> None:
     service.reply = Reply(body=b"")
-    assert account.client().rotate_e2e_keys([UID], POLICY) == ""
+    assert account.client().e2e.rotate([UID], POLICY) == ""
 
 
 @pytest.mark.parametrize("total", [250, 1, None])
@@ -86,18 +86,18 @@ def test_every_page_of_devices_is_walked_once(
         return Reply(body={"ROTPublicUIDs": uids[first : first + 100], "PageSize": 100, "TotalRecords": total})
 
     upstream.script = script
-    devices = list(account.client().list_devices(DeviceFilter.WHITELISTED))
+    devices = list(account.client().devices.walk(DeviceFilter.WHITELISTED))
     assert devices == (uids if total != 1 else uids[:100])
     assert upstream.count("/device/list/get") == {250: 3, 1: 1, None: 4}[total]
 
 
 def test_a_list_that_ignores_the_page_number_ends(service: Service, account: Account) -> None:
     service.reply = Reply(body={"ROTPublicUIDs": [UID], "TotalRecords": 300})
-    assert list(account.client().list_devices()) == [UID]
+    assert list(account.client().devices.walk()) == [UID]
 
 
 def test_the_token_may_go_bare(upstream: Upstream, account: Account) -> None:
-    account.client(scheme="").look([UID])
+    account.client(scheme="").information.look([UID])
     assert (upstream.calls[-1].authorization or "").startswith("e30.")
 
 
@@ -126,7 +126,7 @@ def test_the_status_says_what_to_do_next(
 ) -> None:
     service.reply = Reply(status=status, body={"message": message})
     with pytest.raises(UpstreamError) as caught:
-        account.client().renew_certificates([UID], "ca", 365)
+        account.client().certificates.renew([UID], "ca", 365)
     assert type(caught.value) is kind
     assert (caught.value.status, caught.value.call, caught.value.sent) == (status, "/ztp/devicecertificate/renew", True)
     assert message in str(caught.value)
@@ -137,16 +137,16 @@ def test_the_status_says_what_to_do_next(
 def test_only_certificate_calls_are_busy_with_an_update(service: Service, account: Account) -> None:
     service.reply = Reply(status=400, body={"message": "in progress"})
     with pytest.raises(Refused):
-        account.client().rotate_e2e_keys([UID], POLICY)
+        account.client().e2e.rotate([UID], POLICY)
 
 
 def test_a_forbidden_request_is_never_sent(upstream: Upstream, account: Account) -> None:
     client = account.client()
     for ask in (
-        lambda: client.look([]),
-        lambda: client.look([UID] * 101),
-        lambda: client.renew_certificates(["no-uid"], "ca", 365),
-        lambda: client.create_webhook("http://k.example", token=SecretStr("t0ken"), event_type=EventType.ERRORS),
+        lambda: client.information.look([]),
+        lambda: client.information.look([UID] * 101),
+        lambda: client.certificates.renew(["no-uid"], "ca", 365),
+        lambda: client.webhooks.create("http://k.example", token=SecretStr("t0ken"), event_type=EventType.ERRORS),
     ):
         with pytest.raises(OurFault) as caught:
             ask()

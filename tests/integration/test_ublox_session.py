@@ -53,7 +53,7 @@ def test_sixteen_threads_share_a_failure(upstream: Upstream, service: Service, a
     assert {told.partition(" /")[0] for told in at_once([client] * 16)} == {"TryAgain False POST"}
     assert upstream.count("/authenticate") == 1
     service.login = Reply()
-    client.look([UID])
+    client.information.look([UID])
 
 
 def test_refused_credentials_are_our_fault_and_not_tried_again_at_once(
@@ -63,14 +63,14 @@ def test_refused_credentials_are_our_fault_and_not_tried_again_at_once(
     client = account.client()
     for _ in range(3):
         with pytest.raises(OurFault) as caught:
-            client.look([UID])
+            client.information.look([UID])
         assert caught.value.sent is False
         assert KEY not in str(caught.value)
         assert SECRET not in str(caught.value)
     assert upstream.count("/authenticate") == 1
     service.login = Reply()
     clock.forward(seconds=11)
-    client.look([UID])
+    client.information.look([UID])
 
 
 def test_a_log_in_that_is_told_to_wait_waits(
@@ -80,21 +80,21 @@ def test_a_log_in_that_is_told_to_wait_waits(
     client = account.client()
     for _ in range(2):
         with pytest.raises(TryAgain) as caught:
-            client.look([UID])
+            client.information.look([UID])
         assert caught.value.retry_after == 60
     assert upstream.count("/authenticate") == 1
     service.login = Reply()
     clock.forward(seconds=61)
-    client.look([UID])
+    client.information.look([UID])
 
 
 def test_a_session_is_refreshed_ahead_of_its_end_by_one_thread(
     upstream: Upstream, service: Service, clock: Clock, account: Account
 ) -> None:
     client = account.client()
-    client.look([UID])
+    client.information.look([UID])
     clock.forward(seconds=2870)
-    client.look([UID])
+    client.information.look([UID])
     assert upstream.count("/refreshauthtoken") == 0
     clock.forward(seconds=20)
     service.delay = 0.1
@@ -108,30 +108,30 @@ def test_a_failed_refresh_costs_nothing_while_the_session_lasts(
     upstream: Upstream, service: Service, clock: Clock, account: Account
 ) -> None:
     client = account.client()
-    client.look([UID])
+    client.information.look([UID])
     clock.forward(seconds=2900)
     service.refresh = Reply(status=500)
     with capture_logs() as logs:
         for _ in range(3):
-            client.look([UID])
+            client.information.look([UID])
     assert upstream.count("/refreshauthtoken") == 1
     assert [entry["event"] for entry in logs] == ["ublox.refresh_failed"]
     service.refresh = Reply(status=429, headers={"Retry-After": "100"})
     for _ in range(5):
         clock.forward(seconds=16)
-        client.look([UID])
+        client.information.look([UID])
     assert upstream.count("/refreshauthtoken") == 2
     service.refresh = Reply(status=400)
     clock.forward(seconds=50)
-    client.look([UID])
+    client.information.look([UID])
     assert (upstream.count("/refreshauthtoken"), upstream.count("/authenticate")) == (3, 2)
 
 
 def test_an_ended_session_is_replaced_by_a_log_in(upstream: Upstream, clock: Clock, account: Account) -> None:
     client = account.client()
-    client.look([UID])
+    client.information.look([UID])
     clock.forward(seconds=3600)
-    client.look([UID])
+    client.information.look([UID])
     assert (upstream.count("/refreshauthtoken"), upstream.count("/authenticate")) == (0, 2)
 
 
@@ -139,7 +139,7 @@ def test_a_storm_of_401_is_one_log_in_and_one_replay_each(
     upstream: Upstream, service: Service, account: Account
 ) -> None:
     client = account.client()
-    client.look([UID])
+    client.information.look([UID])
     service.good.clear()
     service.delay = 0.1
     assert at_once([client] * 16) == [""] * 16
@@ -151,7 +151,7 @@ def test_a_lasting_401_is_our_fault_after_one_replay(
     upstream: Upstream, service: Service, clock: Clock, account: Account
 ) -> None:
     client = account.client()
-    client.look([UID])
+    client.information.look([UID])
     service.reply = Reply(status=401, body={"message": "Not Authorized."})
     told = at_once([client] * 16)
     assert {text.partition(" (")[0] for text in told} == {
@@ -160,11 +160,11 @@ def test_a_lasting_401_is_our_fault_after_one_replay(
     assert upstream.count("/authenticate") == 2
     assert upstream.count("/device/info/get") == 1 + 16 + 16
     with pytest.raises(OurFault):
-        client.look([UID])
+        client.information.look([UID])
     assert upstream.count("/authenticate") == 2  # a queue of jobs is no storm of log-ins
     clock.forward(seconds=11)
     with pytest.raises(OurFault):
-        client.look([UID])
+        client.information.look([UID])
     assert upstream.count("/authenticate") == 3
 
 
@@ -193,13 +193,13 @@ def test_processes_share_a_refresh(
 
 
 def test_another_secret_cannot_open_the_shared_session(upstream: Upstream, account: Account, redis_url: str) -> None:
-    account.client(redis_url=redis_url).look([UID])
-    account.client(redis_url=redis_url, secret="another").look([UID])
+    account.client(redis_url=redis_url).information.look([UID])
+    account.client(redis_url=redis_url, secret="another").information.look([UID])
     assert upstream.count("/authenticate") == 2
 
 
 def test_redis_holds_no_token_in_clear_and_nothing_for_good(account: Account, redis_url: str) -> None:
-    account.client(redis_url=redis_url).look([UID])
+    account.client(redis_url=redis_url).information.look([UID])
     with redis.Redis.from_url(redis_url) as client:
         names = client.keys("*")
         assert len(names) == 1
@@ -212,7 +212,7 @@ def test_redis_holds_no_token_in_clear_and_nothing_for_good(account: Account, re
 
 def test_a_wiped_redis_costs_no_session_that_is_in_memory(upstream: Upstream, account: Account, redis_url: str) -> None:
     clients = [account.client(redis_url=redis_url) for _ in range(2)]
-    clients[0].look([UID])
+    clients[0].information.look([UID])
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
     assert at_once(clients) == ["", ""]
@@ -235,23 +235,23 @@ def test_without_redis_each_process_stands_alone(upstream: Upstream, account: Ac
 def test_an_older_shared_session_does_not_replace_a_refused_one(
     upstream: Upstream, service: Service, account: Account, redis_url: str
 ) -> None:
-    account.client(redis_url=redis_url).look([UID])
+    account.client(redis_url=redis_url).information.look([UID])
     with redis.Redis.from_url(redis_url) as client:
         (name,) = client.keys("*")
         first = client.get(name)
         client.flushall()
         process = account.client(redis_url=redis_url)
-        process.look([UID])
+        process.information.look([UID])
         client.set(name, first)
     service.good.clear()
-    process.look([UID])
+    process.information.look([UID])
     assert upstream.count("/authenticate") == 3
 
 
 def test_no_secret_is_in_a_log_an_error_or_a_picture(service: Service, account: Account, redis_url: str) -> None:
     with capture_logs() as logs:
         client = account.client(redis_url=redis_url)
-        client.look([UID])
+        client.information.look([UID])
         service.reply = Reply(status=401, body={"message": "Not Authorized."})
         told = at_once([client])
     text = str(logs) + str(told) + repr(client) + repr(vars(client))

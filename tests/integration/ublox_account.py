@@ -88,7 +88,7 @@ def at_once(clients: list[Ublox]) -> list[str]:
     def look(client: Ublox) -> str:
         start.wait()
         try:
-            client.look([UID])
+            client.information.look([UID])
         except UpstreamError as error:
             return f"{type(error).__name__} {error.sent} {error}"
         return ""

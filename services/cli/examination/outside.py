@@ -34,7 +34,7 @@ def ublox(patient: Patient) -> Iterator[Finding]:
     yield from _clock("u-blox clock", patient, settings.ublox_base_url, settings.ublox_ca_file)
     client = make_ublox(settings, patient.guards)
     try:
-        hooks = client.list_webhooks()
+        hooks = client.webhooks.walk()
     except UpstreamError as error:
         advice = "correct KEYTURN_UBLOX_API_KEY and KEYTURN_UBLOX_API_SECRET; u-blox support gives new ones"
         yield _trouble("u-blox log-in", error, advice)
