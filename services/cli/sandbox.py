@@ -7,6 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from services.sandbox.server import Address
     from services.sandbox.tap.fleet import Fleet
@@ -31,15 +32,20 @@ def ublox(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     devices: Annotated[int, typer.Option(min=0, max=100_000, help="Devices to begin with.")] = 0,
     heartbeat: Annotated[float, typer.Option(min=0.01, help="Seconds between two heartbeats.")] = 2.0,
+    virtual_clock: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Time stands still here until POST /_twin/clock moves it.")
+    ] = None,
 ) -> None:
     """Run a twin of u-blox Security Services until it is stopped."""
     from services.sandbox.server import serve
     from services.sandbox.ublox.app import build
+    from services.sandbox.ublox.clock import VirtualClock, utc_now
     from services.sandbox.ublox.dials import Dials
-    from services.sandbox.ublox.fleet import Recruits
+    from services.sandbox.ublox.recruits import Recruits
     from services.sandbox.ublox.twin import Twin
 
-    twin = Twin(dials=Dials(heartbeat_seconds=heartbeat))
+    clock = utc_now if virtual_clock is None else VirtualClock(_moment(virtual_clock))
+    twin = Twin(dials=Dials(heartbeat_seconds=heartbeat), clock=clock)
     if devices:
         twin.recruit(Recruits(count=devices))
     with _telling_where(host, port):
@@ -162,6 +168,15 @@ def _telling_where(host: str, port: int) -> "Iterator[None]":
     except OSError as error:
         typer.echo(f"The twin cannot listen on {host} port {port}: {error.strerror or error}", err=True)
         raise typer.Exit(1) from None
+
+
+def _moment(text: str) -> "datetime":
+    from schemas.events import parse_timestamp
+
+    try:
+        return parse_timestamp(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--virtual-clock") from None
 
 
 def _split(address: str) -> tuple[str, int]:

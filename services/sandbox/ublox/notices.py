@@ -4,9 +4,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from schemas.events import EventType
-from services.sandbox.ublox.certificates import Authority, Certificate, days_left
+from services.sandbox.ublox.authorities import Authority
+from services.sandbox.ublox.certificates import Certificate, days_left
 from services.sandbox.ublox.devices import Device
-from services.sandbox.ublox.shapes import authorizations
+from services.sandbox.ublox.registers import UNATTRIBUTED
+from services.sandbox.ublox.shapes import authorizations, zerotouch
 from services.sandbox.ublox.timestamps import in_minutes, without_zone
 
 Document = dict[str, Any]
@@ -20,8 +22,11 @@ LOGGED_AS: Final = {
 }
 """How ``/notification/get`` calls the same news; it has no word for certificates and root CAs."""
 
+STATE_CHANGE: Final = "DEVICE_STATE_CHANGE"
+"""``/notification/get`` alone tells of it."""
 
-def bootstrap(device: Device, now: datetime) -> Document:
+
+def bootstrap(device: Device, now: datetime, *, blacklisted: bool = False) -> Document:
     """The device registered with the server."""
     payload = {
         "RotVersion": device.rot_version,
@@ -29,9 +34,9 @@ def bootstrap(device: Device, now: datetime) -> Document:
         "Version": device.version,
         "DeviceSerialNumber": device.device_serial_number,
         "IMEI": device.imei,
-        "DeviceProfileUID": device.profile_uid,
+        "DeviceProfileUID": device.profile_uid or UNATTRIBUTED,
         "TypeNumber": device.type_number,
-        "IsBlacklisted": device.blacklisted,
+        "IsBlacklisted": blacklisted,
     }
     return _timed_first(device, EventType.BOOTSTRAP, now, payload)
 
@@ -41,6 +46,15 @@ def properties_change(device: Device, now: datetime) -> Document:
     payload = {
         "DesiredProperties": {"Authorizations": authorizations(device, "ModifiedDate")},
         "CurrentProperties": {"Authorizations": authorizations(device, "SyncDate")},
+    }
+    return _timed_first(device, EventType.PROPERTIES_CHANGE, now, payload)
+
+
+def zerotouch_change(device: Device, now: datetime) -> Document:
+    """A certificate came, went or moved to another CA without having been renewed."""
+    payload = {
+        "DesiredProperties": {"Zerotouch": zerotouch(device, "ModifiedDate")},
+        "CurrentProperties": {"Zerotouch": zerotouch(device, "SyncDate")},
     }
     return _timed_first(device, EventType.PROPERTIES_CHANGE, now, payload)
 

@@ -12,9 +12,25 @@ OUTCOMES: Final = ("fired", "sent", "lost", "doubled", "failed", "retried", "dro
 """fired: events; then deliveries: answered 2xx, lost by the dial, sent once more by the dial, given up, tried again,
 thrown away because too many were waiting."""
 
-ACTIONS: Final = ("renewals", "renewal_requests", "renewals_done", "updates", "rotations")
-"""Per device: renewals begun, times a renewal was accepted (also while one was awaited), certificates that a heartbeat
-installed, updates begun, rotation policies accepted."""
+ACTIONS: Final = (
+    "renewals",
+    "renewal_requests",
+    "renewals_done",
+    "automatic_renewals",
+    "updates",
+    "updates_done",
+    "deletions",
+    "revocations",
+    "transfers",
+    "rotations",
+    "provisionings",
+    "billed",
+    "expired",
+)
+"""Per device: renewals begun, times a renewal was accepted (also while one was awaited), renewals that a heartbeat
+brought, those of them that nobody had asked for, updates begun and brought, certificate deletions, revocations and
+transfers begun, rotation policies and provisionings accepted, uses that are billed, certificates that came to their end
+on the device."""
 
 
 @dataclass(slots=True)
@@ -47,6 +63,9 @@ class Tally:
     answers: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     devices_named: Counter[str] = field(default_factory=Counter)
     actions: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in ACTIONS})
+    billed: Counter[str] = field(default_factory=Counter)
+    """What costs, by its name in the usage log."""
+
     deliveries: Deliveries = field(default_factory=Deliveries)
 
     def call(self, path: str, status: int, named: int) -> None:
@@ -64,6 +83,7 @@ class Tally:
         self.devices_named.clear()
         for counter in self.actions.values():
             counter.clear()
+        self.billed.clear()
         self.deliveries.clear()
 
     def shown(self, *, per_device: bool = False) -> dict[str, Any]:
@@ -77,6 +97,7 @@ class Tally:
             "actions": {name: _summary(counter) for name, counter in self.actions.items()},
             "max_renewals_per_device": _most(self.actions["renewals"]),
             "max_rotations_per_device": _most(self.actions["rotations"]),
+            "billed": dict(self.billed),
             "deliveries": self.deliveries.shown(),
         }
         return document | ({"per_device": {n: dict(c) for n, c in self.actions.items()}} if per_device else {})

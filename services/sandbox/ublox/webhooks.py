@@ -130,6 +130,7 @@ class Post:
             self._open = False
             self._waiting.clear()
             self._mail.notify_all()
+            self._rest.notify_all()
         for postman in self._postmen:
             postman.join(timeout=1)
 
@@ -138,6 +139,11 @@ class Post:
         with self._rest:
             self._waiting.clear()
             self._rest.wait_for(lambda: not self._under_way, timeout=_LONGEST_SECONDS)
+
+    def drain(self) -> None:
+        """Wait until everything was delivered, or given up."""
+        with self._rest:
+            self._rest.wait_for(lambda: not self._open or not (self._waiting or self._under_way))
 
     def send(self, letter: Letter) -> None:
         """Queue a letter and return at once."""
