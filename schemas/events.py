@@ -32,6 +32,16 @@ class EventType(StrEnum):
     ROOTCA_EXPIRATION = "ROOTCA_EXPIRATION_EVENT"
 
 
+class FoundType(StrEnum):
+    """What Keyturn writes into its own inbox after it has looked; u-blox pushes nothing of it.
+
+    Source: ``/device/clone/get`` and ``/device/suspicious/get``.
+    """
+
+    CLONED = "DEVICE_CLONED"
+    SUSPICIOUS = "DEVICE_SUSPICIOUS"
+
+
 KNOWN_TYPES: Final[frozenset[str]] = frozenset(EventType)
 
 DEVICE_EVENTS: Final[frozenset[str]] = KNOWN_TYPES - {EventType.ROOTCA_EXPIRATION}

@@ -1,17 +1,18 @@
 """A job's states, its one table of lawful moves, and what an operation may say of it.
 
 held ◀─▶ due ──▶ running ──▶ succeeded
-          ▲         ├──────▶ awaiting ──▶ due          upstream took it, the device acts later
+          ▲         ├──────▶ awaiting ──▶ due          upstream took it, or its children work; a look comes later
           ├─────────┤                                  retryable, or its worker was lost
+          │         ├──────▶ held ──────▶ due          asks for a person's word before its next step
           │         └──────▶ parked ────▶ due, held    needs a person; a person may redrive
           └── held, due, awaiting, parked ──▶ cancelled · superseded
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from schemas.limits import Limits
 
@@ -32,7 +33,7 @@ class State(StrEnum):
 MOVES: Final[Mapping[State, frozenset[State]]] = {
     State.HELD: frozenset({State.DUE, State.CANCELLED, State.SUPERSEDED}),
     State.DUE: frozenset({State.HELD, State.RUNNING, State.CANCELLED, State.SUPERSEDED}),
-    State.RUNNING: frozenset({State.SUCCEEDED, State.AWAITING, State.DUE, State.PARKED}),
+    State.RUNNING: frozenset({State.SUCCEEDED, State.AWAITING, State.DUE, State.HELD, State.PARKED}),
     State.AWAITING: frozenset({State.DUE, State.CANCELLED, State.SUPERSEDED}),
     State.PARKED: frozenset({State.DUE, State.HELD, State.CANCELLED, State.SUPERSEDED}),
     State.SUCCEEDED: frozenset(),
@@ -40,6 +41,10 @@ MOVES: Final[Mapping[State, frozenset[State]]] = {
     State.SUPERSEDED: frozenset(),
 }
 """Every lawful move. The ledger refuses any other."""
+
+
+APPROVED: Final = "approved"
+"""Where a job's progress has the steps that a person agreed to."""
 
 
 class ParkedBecause(StrEnum):
@@ -65,6 +70,7 @@ class NewJob:
         limits: on which terms it may run.
         site: the site of its target, where that is known.
         trigger: the manual trigger that asked for it.
+        parent: the job whose work it is a part of; the ledger tells that, not who wishes.
     """
 
     operation: str
@@ -77,6 +83,7 @@ class NewJob:
     limits: Limits | None = None
     site: str | None = None
     trigger: str | None = None
+    parent: int | None = None
 
     @property
     def system(self) -> str:
@@ -98,6 +105,8 @@ class Job:
         attempt: 1 for the first try.
         progress: what earlier attempts noted, such as the serial number before a renewal.
         evidence: what the causing event said, replaced by what a confirming event said.
+        rule: the playbook rule that asked for it, or ``manual``.
+        parent: the job whose work it is a part of.
     """
 
     id: int
@@ -110,6 +119,24 @@ class Job:
     created_at: datetime
     progress: Mapping[str, Any] = field(default_factory=dict)
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    rule: str = "manual"
+    parent: int | None = None
+
+    @property
+    def approved(self) -> frozenset[str]:
+        """The steps that it asked for and a person agreed to; the ledger writes them, and nobody else can."""
+        return frozenset(self.progress.get(APPROVED, ()))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Child:
+    """A job that does a part of another's work, as that one sees it."""
+
+    id: int
+    operation: str
+    target: str
+    state: State
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,5 +183,34 @@ class Parked:
     status: int | None = None
 
 
-Outcome = Done | Again | Awaiting | Parked
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spawn:
+    """A part of the work is for other jobs; look again when the last of them has ended, at the latest at `look_at`.
+
+    A child that an open job does already is not made. What is the ledger's to tell (parent, rule, site) and the budget
+    of its operation need not be written into a child; window and approval of the parent do not bind it.
+    """
+
+    reason: str
+    children: Sequence[NewJob]
+    look_at: datetime
+    progress: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ask:
+    """The next step is a person's to decide: held until somebody agrees, and then `step` stands in `Job.approved`.
+
+    Attributes:
+        step: one word for what is asked, such as ``delete``.
+        role: whose word it takes at least.
+    """
+
+    reason: str
+    step: str
+    role: Literal["operator", "admin"]
+    progress: Mapping[str, Any]
+
+
+Outcome = Done | Again | Awaiting | Parked | Spawn | Ask
 """What an operation says of a job. It never writes the ledger itself."""

@@ -23,6 +23,9 @@ _DAY: Final = timedelta(days=1)
 _MONTH: Final = 30
 """Days of a month, to compare budgets by."""
 
+_HOURS: Final = {"hour": 1, "day": 24, "month": 31 * 24}
+"""Hours of the longest of each."""
+
 _SEARCH: Final = range(-2, 10)
 """Days around today on which an opening is looked for; a change of clocks takes away one or two."""
 
@@ -107,6 +110,11 @@ class Budget(Table):
             case "month":
                 return self.jobs / _MONTH
 
+    def is_within(self, other: "Budget") -> bool:
+        """Whether who keeps to this budget keeps to the other one too, in each of its hours, days or months."""
+        fits = _HOURS[other.per] // _HOURS[self.per]
+        return fits > 0 and self.jobs * fits <= other.jobs
+
     def next(self, moment: datetime) -> datetime:
         """When the budget is whole again."""
         hour = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
@@ -158,8 +166,9 @@ class Hold(Limits):
         approved_by: who agreed.
         ahead: why it does not wait for its window.
         counted: when it was counted last in what its operation spent; None where it is not.
-        shared: the other wishes that it serves, where it is a trigger's.
+        shared: the other wishes that it serves, where it is a trigger's, or another job's child.
         asked_by: who asked for it by triggers that are cancelled: they cannot approve it either.
+        step: what a job asks about in the middle of its work.
     """
 
     waits: Literal["approval", "window", "budget"] | None = None
@@ -168,6 +177,7 @@ class Hold(Limits):
     counted: Counted | None = None
     shared: tuple[Sharer, ...] = ()
     asked_by: tuple[str, ...] = ()
+    step: str | None = None
 
     @classmethod
     def read(cls, text: str | None) -> Self:

@@ -37,6 +37,7 @@ class JobQuery(Moments):
     site: Words | None = None
     event: Id | None = None
     trigger: Words | None = None
+    parent: Annotated[Id | None, Field(description="the job whose children they are")] = None
     because: Annotated[ParkedBecause | None, Field(description="why it is parked")] = None
 
 
@@ -105,6 +106,7 @@ class JobLine(Shape):
     rule: str
     event_id: Id | None
     trigger_id: str | None
+    parent_id: Annotated[Id | None, Field(description="the job whose work it is a part of")]
     state: State
     reason: str
     parked_because: ParkedBecause | None
@@ -145,6 +147,8 @@ class JobView(JobLine):
     evidence: dict[str, Any]
     hold: Annotated[dict[str, Any] | None, Field(description="the terms that bind it: window, approval, budget")]
     not_after: Annotated[datetime | None, Field(description="when its window closes")]
+    asks: Annotated[str | None, Field(description="the step about which a person must decide first")]
+    children: Annotated[dict[State, int], Field(description="how many of its children stand in each state")]
     worker: str | None
     claimed_at: datetime | None
     lease_until: datetime | None

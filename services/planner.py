@@ -97,12 +97,14 @@ class Planner:
         try:
             notification = read_notification(orjson.loads(event.body))
             return self._decide(event, notification, playbook, fleet)
+        except LedgerUnavailable:
+            raise
         except Exception as error:
             log.exception("an event could not be planned", event_id=event.id, receipt=event.receipt)
             return Plan(event_id=event.id, verdict=f"could not be planned: {type(error).__name__}", fault=True)
 
     def _decide(self, event: StoredEvent, notification: Notification, playbook: Playbook, fleet: Fleet) -> Plan:
-        decision = playbook.decide(notification, fleet)
+        decision = playbook.decide(notification, fleet, self._ledger.at_hand.of)
         for alert in decision.alerts:
             log.error("alert", alert=alert, event_id=event.id, device=notification.device)
         for note in decision.notes:
@@ -133,8 +135,10 @@ def _always(playbook: Playbook) -> Callable[[], Playbook]:
 
 
 def evidence_of(notification: Notification, receipt: str) -> dict[str, Any]:
-    """What an event tells that its jobs should know: what it is, and which certificate it is about."""
+    """What an event tells that its jobs should know: what it is and of when, and which certificate it is about."""
     evidence: dict[str, Any] = {"receipt": receipt, "type": notification.event_type}
+    if notification.occurred_at is not None:
+        evidence["occurred_at"] = notification.occurred_at.isoformat()
     if notification.event_type in {EventType.CERTIFICATE_EXPIRATION, EventType.CERTIFICATE_RENEWAL}:
         evidence["serial"] = notification.payload.get("CertificateSerialNumber")
         evidence["expires"] = notification.payload.get("ExpirationDate")

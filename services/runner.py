@@ -10,7 +10,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,7 +20,8 @@ from infra.broker import PREFIX, Ring
 from infra.ledger import Ledger, Settlement
 from infra.meters import Meters
 from schemas.errors import ConfigurationError, LedgerUnavailable, NotYet, UpstreamError
-from schemas.jobs import Again, Job, Outcome, State
+from schemas.jobs import Again, Job, Outcome, Spawn, State
+from schemas.limits import Budget, Limits
 from services.operations import OPERATIONS, Operation, Tools
 from services.operations.contract import outcome_of
 from services.settling import Patience, settlement_of
@@ -64,12 +65,14 @@ class Terms:
         worker: names this process in the ledger; unique for each start.
         lease: how long a claim lasts unless it is renewed.
         linger: seconds that a bulk operation may wait for a batch that is filling quickly.
+        budget_of: the budget that binds every job of an operation, the children of other jobs too.
     """
 
     worker: str
     lease: timedelta
     linger: float
     patience: Patience
+    budget_of: Callable[[str], Budget | None] = lambda _: None
 
 
 class Runner:
@@ -177,7 +180,8 @@ class Runner:
             outcomes = self._outcomes(operation, jobs)
             now = self._clock()
             settlements = [settlement_of(job, outcomes[job.id], now, self._terms.patience) for job in jobs]
-            self._settle(settlements, now)
+            for name, others in self._settle(settlements, now).items():
+                self._ring(PREFIX + name, others)
             ended: dict[str, int] = defaultdict(int)
             for settlement in settlements:
                 ended[settlement.state.value] += 1
@@ -185,11 +189,12 @@ class Runner:
                     self._meters.count(ATTEMPTS, operation=operation.name, outcome=settlement.state.value)
             log.info("jobs settled", **ended)
             _report_parked(settlements)
+            _report_questions(settlements)
 
     def _outcomes(self, operation: Operation, jobs: Sequence[Job]) -> dict[int, Outcome]:
         missing: Outcome
         try:
-            told = dict(operation.perform(jobs, self._tools))
+            told = {job: self._bound(outcome) for job, outcome in operation.perform(jobs, self._tools).items()}
             missing = Again(reason=f"{operation.name} gave no outcome for this job", our_fault=True)
         except NotYet as error:
             told, missing = {}, outcome_of(error)
@@ -206,22 +211,30 @@ class Runner:
             told, missing = {}, Again(reason=f"Keyturn failed: {type(error).__name__}", our_fault=True)
         return {job.id: told.get(job.id, missing) for job in jobs}
 
-    def _settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
+    def _bound(self, outcome: Outcome) -> Outcome:
+        """Let children run on the terms that bind every job of their operation."""
+        if not isinstance(outcome, Spawn):
+            return outcome
+        budgets = {name: self._terms.budget_of(name) for name in {child.operation for child in outcome.children}}
+        limits = {name: None if budget is None else Limits(budget=budget) for name, budget in budgets.items()}
+        return replace(outcome, children=[replace(one, limits=limits[one.operation]) for one in outcome.children])
+
+    def _settle(self, settlements: Sequence[Settlement], now: datetime) -> Mapping[str, Sequence[int]]:
         """Write the outcomes; a ledger that is away for a moment gets them when it is back.
+
+        Returns:
+            other jobs that can run now, by operation.
 
         Raises:
             LedgerUnavailable: it stays away. The outcomes are lost: no lease is renewed any more, the sweep gives the
                 jobs back, and the next attempt looks at what this one did.
         """
-        for pause in (0.2, 1.0, 3.0, None):
+        for pause in (0.2, 1.0, 3.0):
             try:
-                self._ledger.work.settle(settlements, now)
+                return self._ledger.work.settle(settlements, now)
             except LedgerUnavailable:
-                if pause is None:
-                    raise
                 time.sleep(pause)
-            else:
-                return
+        return self._ledger.work.settle(settlements, now)
 
 
 def _report_parked(settlements: Iterable[Settlement]) -> None:
@@ -233,6 +246,20 @@ def _report_parked(settlements: Iterable[Settlement]) -> None:
                 operation=settlement.job.operation,
                 target=settlement.job.target,
                 because=settlement.parked_because,
+                reason=settlement.reason,
+            )
+
+
+def _report_questions(settlements: Iterable[Settlement]) -> None:
+    for settlement in settlements:
+        if settlement.asks is not None:
+            log.warning(
+                "a job asks for a person's word",
+                job_id=settlement.job.id,
+                operation=settlement.job.operation,
+                target=settlement.job.target,
+                step=settlement.asks.step,
+                role=settlement.asks.role,
                 reason=settlement.reason,
             )
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from infra.ledger import Settlement
-from schemas.jobs import Again, Awaiting, Done, Job, Outcome, Parked, ParkedBecause, State
+from infra.ledger import Question, Settlement
+from schemas.jobs import Again, Ask, Awaiting, Done, Job, Outcome, Parked, ParkedBecause, Spawn, State
+from schemas.limits import NEVER
 
 _CHAIN: Final = 1000
 """Links of a chain of pauses that are told again; no job has more attempts."""
@@ -50,6 +51,24 @@ def settlement_of(job: Job, outcome: Outcome, now: datetime, patience: Patience)
                 not_before=outcome.look_at,
                 progress=outcome.progress,
                 upstream_status=outcome.status,
+            )
+        case Spawn():
+            return Settlement(
+                job=job,
+                state=State.AWAITING,
+                reason=outcome.reason,
+                not_before=outcome.look_at,
+                progress=outcome.progress,
+                children=outcome.children,
+            )
+        case Ask():
+            return Settlement(
+                job=job,
+                state=State.HELD,
+                reason=f"{outcome.reason}; waits for approval by an {outcome.role}",
+                not_before=NEVER,
+                progress=outcome.progress,
+                asks=Question(step=outcome.step, role=outcome.role),
             )
         case Parked():
             return _parked(job, outcome.reason, outcome.because, now, outcome.status)

@@ -4,8 +4,11 @@ from sqlalchemy import Connection
 
 from infra.ledger.admin import Admin
 from infra.ledger.ages import Ages
+from infra.ledger.at_hand import AtHand
 from infra.ledger.audit import Audit, AuditEntry
+from infra.ledger.certificates import Certificates, GivenUp, SeenAuthority
 from infra.ledger.engine import Database
+from infra.ledger.family import Question
 from infra.ledger.firings import Effects, FiringLost, Firings
 from infra.ledger.gauges import Gauges, Measured
 from infra.ledger.history import EventLine, History, WorkLine
@@ -22,6 +25,7 @@ from infra.ledger.polled import Polled
 from infra.ledger.schedules import Schedules
 from infra.ledger.schema import check_schema, migrate
 from infra.ledger.secrets import SealedSecret, Secrets
+from infra.ledger.seen import Reach, SeenCertificate
 from infra.ledger.triggers import Triggers
 from infra.ledger.upkeep import Health, Upkeep
 from infra.ledger.work import Settlement, Work
@@ -30,8 +34,10 @@ __all__ = [
     "Admin",
     "Ages",
     "Arrival",
+    "AtHand",
     "Audit",
     "AuditEntry",
+    "Certificates",
     "Connection",
     "Effects",
     "Entry",
@@ -40,6 +46,7 @@ __all__ = [
     "FiringLost",
     "Firings",
     "Gauges",
+    "GivenUp",
     "Health",
     "History",
     "Holding",
@@ -58,10 +65,14 @@ __all__ = [
     "Planning",
     "Playbooks",
     "Polled",
+    "Question",
+    "Reach",
     "Receipt",
     "Schedules",
     "SealedSecret",
     "Secrets",
+    "SeenAuthority",
+    "SeenCertificate",
     "Settlement",
     "Snapshot",
     "StoredEvent",
@@ -81,7 +92,7 @@ class Ledger:
         self.database = Database(url)
         self.inbox = Inbox(self.database)
         self.planning = Planning(self.database)
-        self.work = Work(self.database)
+        self.work = Work(self.database, self.planning)
         self.holding = Holding(self.database)
         self.triggers = Triggers(self.database, self.planning)
         self.playbooks = Playbooks(self.database)
@@ -96,6 +107,8 @@ class Ledger:
         self.audit = Audit(self.database)
         self.admin = Admin(self.database)
         self.ages = Ages(self.database)
+        self.at_hand = AtHand(self.database)
+        self.certificates = Certificates(self.database)
         self.secrets = Secrets(self.database)
         self.mobile_keys = MobileKeys(self.database, self.secrets)
         self.inventory = InventoryRows(self.database, self.secrets)

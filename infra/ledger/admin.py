@@ -9,11 +9,13 @@ from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy import Connection, bindparam, text
 
 from infra.ledger.engine import Database
+from infra.ledger.family import count_children
 from infra.ledger.tables import from_us
 from infra.ledger.walks import Found, Walk, walk
 from infra.redaction import Redactor
 from schemas.admin import Moments
 from schemas.jobs import State
+from schemas.limits import Hold
 from schemas.views import (
     AttemptView,
     EventLine,
@@ -32,8 +34,8 @@ _EVENT: Final = (
     "id, receipt, source, hook, event_type AS type, device, occurred_at, received_at, state, verdict, planned_at"
 )
 _JOB: Final = (
-    "id, operation, target, site, rule, event_id, trigger_id, state, reason, parked_because, attempts, not_before,"
-    " created_at, updated_at, finished_at"
+    "id, operation, target, site, rule, event_id, trigger_id, parent_id, state, reason, parked_because, attempts,"
+    " not_before, created_at, updated_at, finished_at"
 )
 _JOB_WHOLE: Final = f"{_JOB}, parameters, progress, evidence, hold, not_after, worker, claimed_at, lease_until"
 
@@ -98,6 +100,7 @@ class Admin:
             "target": asked.target,
             "site": asked.site,
             "trigger_id": asked.trigger,
+            "parent_id": asked.parent,
             "parked_because": asked.because and asked.because.value,
         }
         where, bound = _equal(equal)
@@ -130,7 +133,9 @@ class Admin:
             bound = {"id": job_id, "limit": MOST_TRIES}
             tries = [AttemptView(**_read(one)) for one in connection.execute(_TRIES, bound)]
             events = [EventOfJob(**_read(one)) for one in connection.execute(_EVENTS_OF, {"id": job_id})]
-        return JobView(**_read(row), tries=tries, events=events)
+            children = count_children(connection, job_id)
+        asks = Hold.read(row.hold).step
+        return JobView(**_read(row), tries=tries, events=events, asks=asks, children=children)
 
     def watermark(self, name: str) -> str | None:
         """A value that is kept by name, such as the key that signs cursors."""

@@ -38,12 +38,21 @@ def _expected(
     supersedes = [one.id for one in beaten]
     if server is not None:
         why = f"served by job {server.id}, which is {server.state}"
-        return Expected(target=job.target, site=job.site, then="served", why=why, job=server.id, supersedes=supersedes)
+        return Expected(
+            target=job.target,
+            operation=job.operation,
+            site=job.site,
+            then="served",
+            why=why,
+            job=server.id,
+            supersedes=supersedes,
+        )
     if standing.spends:
         purse.spend(job.operation)
     rest = [one for one in line if one not in beaten]
     return Expected(
         target=job.target,
+        operation=job.operation,
         site=job.site,
         then="held" if standing.held else "due",
         why=standing.reason or reason_to_wait(rest),

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, text
 
 from infra.ledger.audit import AuditEntry, write
 from infra.ledger.engine import Database
+from infra.ledger.family import agree, cancel_children
 from infra.ledger.planning import alone
 from infra.ledger.spending import Purse
 from infra.ledger.standing import COLUMNS, Released, lock, restand, terms
@@ -33,8 +34,10 @@ _CLOSING: Final = (
 )
 _WAITING_OF: Final = (
     f"SELECT {COLUMNS} FROM jobs WHERE trigger_id = :trigger AND state = 'held' AND not_before >= :never"  # noqa: S608 - constants only
-    " ORDER BY id LIMIT :limit"
+    " AND hold NOT LIKE '%\"step\":%' ORDER BY id LIMIT :limit"
 )
+"""Without those that ask in the middle of their work: nobody decides about that for many at once."""
+
 _THESE: Final = f"SELECT {COLUMNS} FROM jobs WHERE id IN :ids ORDER BY id"  # noqa: S608 - constants only
 
 _REJECT: Final = text("""
@@ -52,12 +55,17 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Said:
-    """Who says what to held jobs, and why."""
+    """Who says what to held jobs, and why.
+
+    Attributes:
+        step: what it is said about; a job that asks about something else by now is left as it is.
+    """
 
     verdict: Verdict
     actor: str
     role: Role
     reason: str = ""
+    step: str | None = None
 
 
 class NotAllowed(Exception):
@@ -119,10 +127,16 @@ class Holding:
         if row.state != State.HELD or hold.approval is None:
             raise NothingToDecide(f"job {job_id} is {row.state}: {row.reason}")
         check_word(hold, said, asked_by=_askers(connection, row, hold))
+        if said.step != hold.step and (said.step is not None or said.verdict is Verdict.APPROVE):
+            asks = "nothing in the middle of its work" if hold.step is None else f"about {hold.step}"
+            named = "" if said.step is None else f", not about {said.step}"
+            raise NothingToDecide(f"job {job_id} asks {asks}{named}: name the step that you mean")
         if said.verdict is Verdict.APPROVE:
             _approve(connection, [row], said.actor, now, released)
         else:
-            bound = {"id": row.id, "reason": storable(words_of(said)), "now": to_us(now)}
+            words = words_of(said)
+            words += cancel_children(connection, row.id, words, now)
+            bound = {"id": row.id, "reason": storable(words), "now": to_us(now)}
             connection.execute(_REJECT, bound)
             purse = Purse(connection, now)
             purse.give_back(row.operation, hold, row.fence)
@@ -150,8 +164,12 @@ def approve_some(connection: Connection, trigger: str, actor: str, now: datetime
 
 
 def _approve(connection: Connection, rows: Sequence[Any], actor: str, now: datetime, released: Released) -> None:
-    agreed = {"approval": None, "approved_by": actor}
-    jobs = [(row, terms(row).model_copy(update=agreed)) for row in rows]
+    agreed = {"approval": None, "approved_by": actor, "step": None}
+    jobs = [(row, terms(row)) for row in rows]
+    for row, hold in jobs:
+        if hold.step is not None:
+            agree(connection, row.id, hold.step)
+    jobs = [(row, hold.model_copy(update=agreed)) for row, hold in jobs]
     restand(connection, jobs, Purse(connection, now), now, released)
 
 

@@ -142,7 +142,7 @@ class _Batch:
 
     def _apply(self, plan: Plan) -> str:
         said = [self._wish(job, plan) for job in plan.jobs]
-        said += [self._confirm(operation, target, plan) for operation, target in plan.confirms]
+        said.append(self._confirms(plan))
         return storable("; ".join([plan.verdict, *(text for text in said if text)]))
 
     def _wish(self, job: NewJob, plan: Plan) -> str:
@@ -158,7 +158,8 @@ class _Batch:
 
     def _served(self, rival: OpenJob, job: NewJob, event_id: int | None) -> str:
         self._done.served += 1
-        if rival.id > 0 and rival.trigger is not None and rival.trigger != job.trigger:
+        owner = rival.trigger, rival.parent  # who may take it back
+        if rival.id > 0 and owner not in {(None, None), (job.trigger, job.parent)}:
             rival.hold = self._shared[rival.id] = _shared_with(rival.hold, job)
         if event_id is None:
             return f"served by a job that is {rival.state}"
@@ -204,16 +205,24 @@ class _Batch:
             state=str(row["state"]),
             hold=hold or Hold(),
             trigger=job.trigger,
+            parent=job.parent,
         )
         self._open.setdefault(job.lock_key, []).append(placeholder)
 
-    def _confirm(self, operation: str, target: str, plan: Plan) -> str:
+    def _confirms(self, plan: Plan) -> str:
+        """Wake what the event may prove; of several operations mostly one waits for it, or none."""
+        proved = [job for operation, target in plan.confirms if (job := self._confirm(operation, target, plan))]
+        if proved or not plan.confirms:
+            return f"confirms {', '.join(f'job {job}' for job in proved)}" if proved else ""
+        return f"no {' or '.join(operation for operation, _ in plan.confirms)} waits for it"
+
+    def _confirm(self, operation: str, target: str, plan: Plan) -> int | None:
         lock_key = NewJob(operation=operation, target=target).lock_key
         for job in self._open.get(lock_key, ()):
             if job.operation == operation and (job.begun or job.state in {"awaiting", "running"}):
                 self._nudge(job, plan)
-                return f"confirms job {job.id}"
-        return f"no {operation} waits for it"
+                return job.id
+        return None
 
     def _nudge(self, job: OpenJob, plan: Plan) -> None:
         self._connection.execute(
@@ -263,7 +272,7 @@ def _open_jobs(connection: Connection, plans: Sequence[Plan]) -> dict[str, list[
 
 
 def _shared_with(hold: Hold, job: NewJob) -> Hold:
-    """The terms of a trigger's job that serves another wish from now on."""
+    """The terms of a trigger's job, or another job's child, that serves another wish from now on."""
     whose = job.trigger if len(hold.shared) < _MOST_SHARERS else None
     sharer = Sharer(trigger=whose, limits=job.limits)
     return hold if sharer in hold.shared else hold.model_copy(update={"shared": (*hold.shared, sharer)})
@@ -292,6 +301,7 @@ def _new_row(job: NewJob, parameters: str, plan: Plan, now: int) -> dict[str, ob
         "event_id": plan.event_id,
         "site": job.site,
         "trigger_id": job.trigger,
+        "parent_id": job.parent,
         "finished_at": None,
         "fence": 0,
         "attempts": 0,

@@ -10,7 +10,7 @@ from schemas.errors import ConfigurationError
 
 MIGRATIONS: Final = Path(__file__).resolve().parent.parent / "migrations"
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """The newest migration; a constant, so that a process can check it without loading Alembic."""
 
 

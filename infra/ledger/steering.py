@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, text
 
 from infra.ledger.admin import job_line
 from infra.ledger.audit import AuditEntry, write
+from infra.ledger.family import cancel_children
 from infra.ledger.planning import alone
 from infra.ledger.spending import Purse
 from infra.ledger.standing import COLUMNS, Released, lock, restand, terms
@@ -96,6 +97,7 @@ def steer(connection: Connection, order: Order, now: datetime) -> tuple[JobLine,
         case Steer.RETRY:
             _retry(connection, [job.id], words, now)
         case Steer.CANCEL:
+            words += cancel_children(connection, job.id, words, now)
             _give_back(connection, job.id, now)
             _move(connection, job.id, order.steer, words, now)
         case Steer.FORCE:

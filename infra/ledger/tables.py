@@ -81,6 +81,7 @@ jobs = Table(
     Column("trigger_id", Text),  # the manual trigger that asked for it
     Column("hold", Text),  # JSON: the terms that bind it, a window, an approval or a budget
     Column("not_after", BigInteger),  # when its window closes: it is not begun from then on
+    Column("parent_id", BigInteger),  # the job whose work it is a part of
     Index(
         "uq_jobs_running",
         "lock_key",
@@ -137,6 +138,13 @@ jobs = Table(
         "id",
         sqlite_where=text("trigger_id IS NOT NULL"),
         postgresql_where=text("trigger_id IS NOT NULL"),
+    ),
+    Index(
+        "ix_jobs_parent",
+        "parent_id",
+        "state",
+        sqlite_where=text("parent_id IS NOT NULL"),
+        postgresql_where=text("parent_id IS NOT NULL"),
     ),
     sqlite_autoincrement=True,
 )
@@ -365,6 +373,30 @@ watermarks = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("uid", Text, primary_key=True),  # canonical ROTPublicUID
+    Column("serial", Text, nullable=False),  # hex
+    Column("ca_name", Text),
+    Column("expires_at", BigInteger),
+    Column("validity_days", Integer),
+    Column("heartbeat_seconds", BigInteger),
+    Column("last_seen", BigInteger),
+    Column("seen_at", BigInteger, nullable=False),  # when we looked
+    Column("alarmed", Text),  # what a person was told of it already
+    Index("ix_certificates_expires", "expires_at"),
+)
+
+authorities = Table(
+    "authorities",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("expires_at", BigInteger),
+    Column("devices", Integer),
+    Column("seen_at", BigInteger, nullable=False),  # when we looked
 )
 
 

@@ -20,7 +20,7 @@ from infra.ledger.tables import from_us, storable, to_us, trigger_targets, trigg
 from infra.ledger.withdrawing import withdraw
 from schemas.jobs import NewJob, State
 from schemas.limits import Limits
-from schemas.triggers import Aim, Held, TriggerLine, TriggerQuery, TriggerState, TriggerView
+from schemas.triggers import Aim, Held, TriggerLine, TriggerQuery, TriggerState, TriggerStep, TriggerView
 
 CHUNK: Final = {"sqlite": 128, "postgresql": 500}
 """Targets of one transaction: on SQLite the receiver waits until it ends, on PostgreSQL only other planners do."""
@@ -50,10 +50,25 @@ _NOT_RUN: Final = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RuleStep:
+    """One operation of a rule that a person fires, on the terms of the rule.
+
+    Attributes:
+        limits: those, with the playbook's budget for the operation.
+    """
+
+    operation: str
+    parameters: Mapping[str, Any]
+    unless_under_way: bool
+    limits: Limits | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
     """A trigger as it is taken in.
 
     Attributes:
+        rule: the rule that a person fires; its operations are `steps`.
         key: what names the request for ever, so that a repeat finds this trigger; None where nothing does.
         limits: on which terms its jobs may run.
     """
@@ -69,6 +84,8 @@ class Asked:
     reason: str
     key: str | None
     request_hash: str
+    rule: str | None = None
+    steps: Sequence[RuleStep] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,9 +112,11 @@ class Triggers:
 
     def add(self, connection: Connection, asked: Asked) -> None:
         """Take a trigger in, in the caller's transaction."""
-        detail = {"planned": 0, "made": 0, "served": 0, "reason": asked.reason}
+        detail: dict[str, Any] = {"planned": 0, "made": 0, "served": 0, "reason": asked.reason}
         if asked.limits is not None:
-            detail["limits"] = asked.limits.model_dump(mode="json", exclude_none=True)
+            detail["limits"] = _written(asked.limits)
+        if asked.rule is not None:
+            detail |= {"rule": asked.rule, "steps": [_step(step) for step in asked.steps]}
         row = {
             "id": asked.id,
             "idempotency_key": asked.key,
@@ -211,19 +230,20 @@ class Triggers:
         part = connection.execute(_PART, {"id": row.id}).one()
         connection.execute(_PART_DONE, {"id": row.id, "place": part.place})
         aims = json.loads(part.targets)
-        limits = _limits(detail)
-        parameters = json.loads(row.parameters)
         jobs = [
             NewJob(
-                operation=row.operation,
+                operation=step.operation,
                 target=target,
-                parameters=parameters,
+                parameters=step.parameters,
+                rule=detail.get("rule", "manual"),
                 site=site,
                 lock=lock,
                 trigger=row.id,
-                limits=limits,
+                unless_under_way=step.unless_under_way,
+                limits=step.limits,
             )
             for target, site, lock in aims
+            for step in _steps(row, detail)
         ]
         plan = Plan(event_id=None, verdict="a person asks", jobs=jobs, evidence={"trigger": row.id})
         planned = self._planning.add(connection, [plan], now)
@@ -282,6 +302,7 @@ def show(connection: Connection, trigger: str) -> TriggerView | None:
     return TriggerView(
         **_line(row, counts),
         parameters=json.loads(row.parameters),
+        steps=[TriggerStep(operation=one.operation, parameters=dict(one.parameters)) for one in _steps(row, detail)],
         asked=json.loads(row.selection),
         limits=_given(detail),
         approved_by=detail.get("approved_by"),
@@ -337,6 +358,7 @@ def _line(row: Any, counts: Mapping[State, int]) -> dict[str, Any]:
     return {
         "id": row.id,
         "operation": row.operation,
+        "rule": detail.get("rule"),
         "actor": row.actor,
         "reason": detail["reason"],
         "created_at": from_us(row.created_at),
@@ -360,5 +382,35 @@ def _given(detail: Mapping[str, Any]) -> Limits | None:
 
 def _limits(detail: Mapping[str, Any]) -> Limits | None:
     """The terms of jobs that are still to be made."""
-    given = _given(detail)
+    return _agreed(detail, _given(detail))
+
+
+def _agreed(detail: Mapping[str, Any], given: Limits | None) -> Limits | None:
     return given.model_copy(update={"approval": None}) if given and "approved_by" in detail else given
+
+
+def _steps(row: Any, detail: Mapping[str, Any]) -> list[RuleStep]:
+    """What is asked for on each target: one operation, or those of a rule."""
+    if "rule" not in detail:
+        parameters = json.loads(row.parameters)
+        limits = _limits(detail)
+        return [RuleStep(operation=row.operation, parameters=parameters, unless_under_way=False, limits=limits)]
+    return [
+        RuleStep(
+            operation=step["operation"],
+            parameters=step["parameters"],
+            unless_under_way=step["unless_under_way"],
+            limits=_agreed(detail, _given(step)),
+        )
+        for step in detail["steps"]
+    ]
+
+
+def _step(step: RuleStep) -> dict[str, Any]:
+    """A step as the ledger keeps it."""
+    kept = {"operation": step.operation, "parameters": step.parameters, "unless_under_way": step.unless_under_way}
+    return kept if step.limits is None else {**kept, "limits": _written(step.limits)}
+
+
+def _written(limits: Limits) -> dict[str, Any]:
+    return limits.model_dump(mode="json", exclude_none=True)

@@ -75,8 +75,8 @@ class Upkeep:
     def prune(self, now: datetime, *, keep: timedelta, limit: int = 1_000) -> int:
         """Delete finished jobs, settled events and ended triggers older than `keep`, `limit` of each at most.
 
-        Work that is not finished stays whatever its age, and so does an event that such work came from, or that could
-        not be planned.
+        Work that is not finished stays whatever its age, and so do its children, an event that it came from, or one
+        that could not be planned.
         """
         bound = {"before": to_us(now - keep), "limit": limit}
         with self._database.writing() as connection:
@@ -91,7 +91,11 @@ class Upkeep:
         return len(old_jobs) + len(old_events) + old_triggers
 
 
-_OLD_JOBS = "SELECT id FROM jobs WHERE finished_at < :before ORDER BY id LIMIT :limit"
+_OLD_JOBS = """
+    SELECT id FROM jobs j WHERE finished_at < :before
+    AND NOT EXISTS (SELECT 1 FROM jobs p WHERE p.id = j.parent_id AND p.finished_at IS NULL)
+    ORDER BY id LIMIT :limit
+"""
 
 _FORGET_JOB = (
     "DELETE FROM attempts WHERE job_id = :id",

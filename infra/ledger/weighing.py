@@ -14,7 +14,7 @@ from schemas.events import parse_timestamp
 from schemas.jobs import NewJob
 from schemas.limits import Budget, Hold, Spent, Standing, stand
 
-_VALUES: Final = {
+VALUES: Final = {
     "postgresql": "json_array_elements_text(CAST(:keys AS json)) AS value",
     "sqlite": "json_each(:keys)",
 }
@@ -34,6 +34,7 @@ class OpenJob:
     fence: int = 0
     begun: bool = False
     trigger: str | None = None
+    parent: int | None = None
 
     @property
     def tried(self) -> bool:
@@ -45,15 +46,20 @@ class OpenJob:
         """Whether somebody must agree to it first."""
         return self.hold.approval is not None
 
+    @property
+    def asks(self) -> bool:
+        """Whether it is held in the middle of its work, until a person has decided about its next step."""
+        return self.hold.step is not None
+
 
 def open_jobs(connection: Connection, keys: Collection[str], *, hold: str = "") -> dict[str, list[OpenJob]]:
     """The open jobs of targets, by their lock keys, oldest first."""
     if not keys:
         return {}
     query = text(
-        "SELECT id, lock_key, operation, target, parameters, state, fence, progress, trigger_id, hold, created_at"  # noqa: S608 - constants only
-        f" FROM jobs WHERE lock_key IN (SELECT value FROM {_VALUES[connection.dialect.name]}) AND {OPEN_STATES}"
-        f" ORDER BY id{hold}"
+        "SELECT id, lock_key, operation, target, parameters, state, fence, progress, trigger_id, parent_id,"  # noqa: S608 - constants only
+        f" hold, created_at FROM jobs WHERE lock_key IN (SELECT value FROM {VALUES[connection.dialect.name]})"
+        f" AND {OPEN_STATES} ORDER BY id{hold}"
     )
     found: dict[str, list[OpenJob]] = {}
     for row in connection.execute(query, {"keys": json.dumps(sorted(keys))}):
@@ -68,6 +74,7 @@ def open_jobs(connection: Connection, keys: Collection[str], *, hold: str = "") 
                 fence=row.fence,
                 begun=row.progress != "{}",
                 trigger=row.trigger_id,
+                parent=row.parent_id,
             )
         )
     return found
@@ -96,13 +103,18 @@ def weigh(line: Sequence[OpenJob], job: NewJob, parameters: str, *, held: bool) 
     """Hold a wish against the open jobs of its target: which one serves it, and whose place it takes.
 
     A job that is held serves no wish that need not wait, and one that waits for a person no wish that does not: the
-    wish takes its place. But a wish that is held does not take the place of a job that can run now. The order of
-    arrival holds: a job that waits serves a wish only where nothing else that was wished meanwhile would come after it.
+    wish takes its place, unless the job asks in the middle of its work, which is under way. But a wish that is held
+    does not take the place of a job that can run now. The order of arrival holds: a job that waits serves a wish only
+    where nothing else that was wished meanwhile would come after it.
     """
     wished = job.operation, job.target  # a lock may be shared by several targets
     rivals = [rival for rival in line if (rival.operation, rival.target) == wished]
     for_person = job.limits is not None and job.limits.approval is not None
-    able = [rival for rival in rivals if rival.state != "held" or (held and (for_person or not rival.waits_for_person))]
+    able = [
+        rival
+        for rival in rivals
+        if rival.state != "held" or rival.asks or (held and (for_person or not rival.waits_for_person))
+    ]
     if job.unless_under_way and able:
         return able[0], []
     beaten = [rival for rival in rivals if not rival.tried and _gives_way(rival, held=held)]

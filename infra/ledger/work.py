@@ -10,10 +10,11 @@ from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.exc import IntegrityError
 
 from infra.ledger.engine import Database
+from infra.ledger.family import Question, children_of, known_of, make_children, wake_parents, wake_standing
 from infra.ledger.lost import Lost, give_back
-from infra.ledger.planning import canonical
+from infra.ledger.planning import Planning, alone, canonical
 from infra.ledger.tables import OPEN_STATES, from_us, storable, to_us
-from schemas.jobs import MOVES, Job, ParkedBecause, State
+from schemas.jobs import MOVES, Child, Job, NewJob, ParkedBecause, State
 
 _RUNNABLE: Final = f"""
     j.state = 'due' AND j.operation = :operation AND j.not_before <= :now
@@ -40,7 +41,7 @@ _CLAIM: Final = f"""
            claimed_at = :now, lease_until = :lease_until, updated_at = :now, nudged_at = NULL,
            reason = 'a worker has it'
     WHERE state = 'due' AND id IN (SELECT id FROM batch)
-    RETURNING id, operation, target, parameters, fence, attempts, created_at, progress, evidence
+    RETURNING id, operation, target, parameters, fence, attempts, created_at, progress, evidence, rule, parent_id
 """  # noqa: S608 - constants only
 """Materialized, because PostgreSQL may run a subquery once for each row, and then find another batch each time."""
 
@@ -48,7 +49,8 @@ _SETTLE: Final = text("""
     UPDATE jobs SET state = :state, reason = :reason, parked_because = :parked_because,
            not_before = CASE WHEN :state = 'awaiting' AND nudged_at IS NOT NULL THEN :now ELSE :not_before END,
            progress = coalesce(:progress, progress), finished_at = :finished_at,
-           attempts = CASE WHEN :state = 'awaiting' THEN 0 ELSE attempts - :refund END,
+           attempts = CASE WHEN :state IN ('awaiting', 'held') THEN 0 ELSE attempts - :refund END,
+           hold = coalesce(:hold, hold), not_after = CASE WHEN :state = 'held' THEN NULL ELSE not_after END,
            worker = NULL, lease_until = NULL, updated_at = :now
     WHERE id = :id AND fence = :fence AND state = 'running'
 """)
@@ -77,6 +79,8 @@ class Settlement:
         progress: what the next attempt must know; None keeps what was noted.
         counts: False gives the attempt back, when waiting for an upstream is nobody's failure. What an upstream took
             starts to count anew, or the looks of two weeks would leave no retry.
+        children: jobs that do a part of the work, made in the same transaction.
+        asks: what a person must agree to first, of a job that is held.
     """
 
     job: Job
@@ -88,13 +92,16 @@ class Settlement:
     upstream_status: int | None = None
     counts: bool = True
     tried: bool = True
+    children: Sequence[NewJob] = ()
+    asks: Question | None = None
 
 
 class Work:
     """The jobs of the ledger, as workers use them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, planning: Planning) -> None:
         self._database = database
+        self._planning = planning
         hold, hold_free = ("", "") if database.is_sqlite else ("FOR UPDATE", "FOR UPDATE SKIP LOCKED")
         self._claim = text(_CLAIM % hold_free)
         self._attempt = text(_ATTEMPT % hold)
@@ -130,20 +137,44 @@ class Work:
                 job.id
                 for job, known in sorted(progress, key=lambda pair: pair[0].id)
                 if connection.execute(
-                    statement, {"id": job.id, "fence": job.fence, "progress": canonical(known)}
+                    statement, {"id": job.id, "fence": job.fence, "progress": canonical(known_of(job, known))}
                 ).rowcount
             }
 
-    def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
-        """Write how attempts ended. A job whose fence has moved on is left as it is: a late worker writes nothing."""
+    def settle(self, settlements: Sequence[Settlement], now: datetime) -> dict[str, list[int]]:
+        """Write how attempts ended. A job whose fence has moved on is left as it is: a late worker writes nothing.
+
+        Returns:
+            ids of other jobs that can run now, by operation: children, and parents whose last child has ended.
+        """
         ordered = sorted(settlements, key=lambda s: s.job.id)
         rows = [_settled(settlement, to_us(now)) for settlement in ordered]
         tried = [row for settlement, row in zip(ordered, rows, strict=True) if settlement.tried]
+        due: dict[str, list[int]] = {}
         if rows:
             with self._database.writing() as connection:
+                spawning = [(one, row) for one, row in zip(ordered, rows, strict=True) if one.children]
+                if spawning:
+                    alone(connection)  # first of all locks, as every planner takes it
                 if tried:
                     connection.execute(self._attempt, tried)
-                connection.execute(_SETTLE, rows)
+                for settlement, row in zip(ordered, rows, strict=True):
+                    if settlement.asks is not None:
+                        row["hold"] = settlement.asks.bind(connection, settlement.job, now).text()
+                for settlement, row in spawning:
+                    if connection.execute(_SETTLE, row).rowcount:
+                        _gather(due, self._children(connection, settlement, now))
+                connection.execute(_SETTLE, rows)  # what is settled already is not running any more
+                _gather(due, wake_parents(connection, _parents(ordered), now))
+        return due
+
+    def _children(self, connection: Connection, settlement: Settlement, now: datetime) -> dict[str, list[int]]:
+        return make_children(connection, self._planning, settlement.job, settlement.children, now).due
+
+    def children(self, job: Job) -> list[Child]:
+        """The children of a job, the oldest first."""
+        with self._database.reading() as connection:
+            return children_of(connection, job.id)
 
     def extend(self, ids: Collection[int], *, worker: str, now: datetime, lease: timedelta, longest: timedelta) -> int:
         """Renew the leases of the jobs that a worker has in hand, but never past `longest` after the claim."""
@@ -163,13 +194,13 @@ class Work:
             return give_back(connection, now, max_losses)
 
     def wake(self, now: datetime) -> int:
-        """Make awaiting jobs due whose next look has come."""
+        """Make awaiting jobs due whose next look has come, or whose last child has ended."""
         statement = text(
             "UPDATE jobs SET state = 'due', reason = 'time to look again', updated_at = :now"
             " WHERE state = 'awaiting' AND not_before <= :now"
         )
         with self._database.writing() as connection:
-            return connection.execute(statement, {"now": to_us(now)}).rowcount
+            return connection.execute(statement, {"now": to_us(now)}).rowcount + wake_standing(connection, now)
 
     def due(self, now: datetime, *, limit: int) -> dict[str, list[int]]:
         """Ids of jobs whose time has come, by operation; some may still stand behind another of their target."""
@@ -206,7 +237,20 @@ def _job(row: Any, now: datetime) -> Job:
         created_at=from_us(row.created_at),
         progress=json.loads(row.progress),
         evidence=json.loads(row.evidence),
+        rule=row.rule,
+        parent=row.parent_id,
     )
+
+
+def _gather(due: dict[str, list[int]], more: Mapping[str, Sequence[int]]) -> None:
+    for operation, ids in more.items():
+        due.setdefault(operation, []).extend(ids)
+
+
+def _parents(settlements: Sequence[Settlement]) -> set[int]:
+    """Whose children have ended."""
+    ended = (State.SUCCEEDED, State.PARKED)
+    return {one.job.parent for one in settlements if one.job.parent is not None and one.state in ended}
 
 
 def _settled(settlement: Settlement, now: int) -> dict[str, object]:
@@ -220,9 +264,10 @@ def _settled(settlement: Settlement, now: int) -> dict[str, object]:
         "reason": storable(settlement.reason),
         "parked_because": settlement.parked_because and settlement.parked_because.value,
         "not_before": to_us(settlement.not_before),
-        "progress": None if settlement.progress is None else canonical(settlement.progress),
+        "progress": None if settlement.progress is None else canonical(known_of(settlement.job, settlement.progress)),
         "refund": 0 if settlement.counts else 1,
         "upstream_status": settlement.upstream_status,
+        "hold": None,
         "finished_at": now if final else None,
         "now": now,
     }

@@ -72,13 +72,36 @@ def test_the_migrations_lead_to_the_same_indexes_word_for_word(ledger: Ledger) -
         metadata.drop_all(connection)
         metadata.create_all(connection)
     assert indexes(ledger.database) == migrated
-    assert len([sql for sql in migrated.values() if " WHERE " in sql]) == 18
+    assert len([sql for sql in migrated.values() if " WHERE " in sql]) == 19
 
 
 def test_migrating_again_changes_nothing(ledger: Ledger, clock: Clock) -> None:
     jobs = ask(ledger, clock(), wish())
     migrate(ledger.database)
     assert [row["id"] for row in rows(ledger, "SELECT id FROM jobs")] == jobs
+
+
+def test_schedules_of_before_keep_their_action_under_its_new_name(ledger: Ledger, config: Config) -> None:
+    """An operation has the old name of the action that looks for clones."""
+    kinds = "SELECT kind FROM schedules"
+    details = "SELECT detail FROM firings ORDER BY due_at"
+    with ledger.database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0004")
+        connection.exec_driver_sql("INSERT INTO schedules VALUES ('mine', 'ublox.check_clones', '{}', 1, 9, 1, 1)")
+        for at, detail in enumerate(('{"attempt":1,"kind":"ublox.check_clones"}', '{"kind":"ledger.prune"}')):
+            bound = {"at": at, "detail": detail}
+            connection.execute(text("INSERT INTO firings VALUES ('mine', :at, 1, 'waiting', :detail)"), bound)
+        command.upgrade(config, "head")
+    assert rows(ledger, kinds) == [{"kind": "ublox.scan_clones"}]
+    assert [row["detail"] for row in rows(ledger, details)] == [
+        '{"attempt":1,"kind":"ublox.scan_clones"}',
+        '{"kind":"ledger.prune"}',
+    ]
+    with ledger.database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0004")
+    assert rows(ledger, kinds) == [{"kind": "ublox.check_clones"}]
 
 
 def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_all_back(ledger: Ledger, config: Config) -> None:

@@ -76,6 +76,7 @@ def test_an_expiring_certificate_is_renewed_with_what_the_notice_tells(
     assert job.evidence == {
         "receipt": receipt,
         "type": EventType.CERTIFICATE_EXPIRATION,
+        "occurred_at": "2026-05-10T11:59:00+00:00",
         "serial": "73068c91",
         "expires": "2026-06-09T19:39Z",
     }
@@ -108,23 +109,50 @@ def test_the_renewal_event_confirms_the_waiting_job_and_starts_nothing(
     assert event_row(ledger, event)["verdict"].endswith(f"confirms job {job.id}")
 
 
-def test_an_alert_is_logged_as_an_error_and_makes_no_job(ledger: Ledger, clock: Clock, planner: Planner) -> None:
+def test_an_alert_is_logged_as_an_error_and_what_is_proposed_with_it_waits_for_a_person(
+    ledger: Ledger, clock: Clock, planner: Planner
+) -> None:
     event = tell(ledger, clock, EventType.BOOTSTRAP, IsBlacklisted=True)
     with capture_logs() as logs:
         planner.plan_waiting()
-    assert jobs(ledger) == []
+    assert jobs(ledger) == [("ublox.revoke_certificate", DEVICE, "held"), ("ublox.set_whitelist", DEVICE, "held")]
     (alert,) = (log for log in logs if log["log_level"] == "error")
     assert (alert["event"], alert["event_id"], alert["device"]) == ("alert", event, DEVICE)
-    assert alert["alert"] == "A blacklisted device has bootstrapped; nothing was done for it."
+    assert alert["alert"] == (
+        "A blacklisted device has bootstrapped; it gets no keys, and its containment waits for approval."
+    )
 
 
-def test_a_root_ca_that_runs_out_is_a_persons_work(ledger: Ledger, clock: Clock, planner: Planner) -> None:
-    tell(ledger, clock, EventType.ROOTCA_EXPIRATION, DaysToExpiration=180)
+def test_a_root_ca_that_runs_out_is_proposed_to_be_rolled_once_and_told_when_it_becomes_urgent(
+    ledger: Ledger, clock: Clock, planner: Planner
+) -> None:
+    ca = {"CertificateAuthorityName": "ca.example"}
+    for days in (180, 90, 30, 7):
+        tell(ledger, clock, EventType.ROOTCA_EXPIRATION, DaysToExpiration=days, **ca)
     with capture_logs() as logs:
         planner.plan_waiting()
-    assert [log["alert"] for log in logs if log["event"] == "alert"] == [
-        "A root CA is about to expire: create a new one and transfer its devices."
-    ]
+    assert jobs(ledger) == [("ublox.roll_root_ca", "rootca:ca.example", "held")]
+    assert len([log for log in logs if log["event"] == "alert"]) == 2
+
+
+def test_a_renewal_that_was_asked_for_and_not_confirmed_is_an_alarm_in_the_last_week(
+    ledger: Ledger, clock: Clock, planner: Planner
+) -> None:
+    """One that still waits for its time is none."""
+    told = []
+    for progress in ({}, {"asked": "taken", "serial": "a0"}):
+        tell(ledger, clock, EventType.CERTIFICATE_EXPIRATION, DaysToExpiration=30 - len(progress), **CERTIFICATE)
+        planner.plan_waiting()
+        (job,) = claim(ledger, clock(), RENEW)
+        settle(ledger, clock(), job, State.AWAITING, progress=progress)
+        tell(ledger, clock, EventType.CERTIFICATE_EXPIRATION, DaysToExpiration=7 - len(progress), **CERTIFICATE)
+        with capture_logs() as logs:
+            planner.plan_waiting()
+        told.append([log["alert"] for log in logs if log["event"] == "alert"])
+        ledger.work.wake(clock())
+    assert told[0] == []
+    assert len(told[1]) == 1
+    assert told[1][0].startswith("A certificate ends within 7 days and its renewal is not confirmed")
 
 
 def test_a_condition_that_cannot_be_told_is_noted_in_the_verdict_and_the_log(
@@ -135,7 +163,7 @@ def test_a_condition_that_cannot_be_told_is_noted_in_the_verdict_and_the_log(
         planner.plan_waiting()
     verdict = event_row(ledger, event)["verdict"]
     assert verdict.startswith("no rule matches; rule rotate-key-of-new-device: ")
-    assert [log["log_level"] for log in logs if log["event"] == "a rule could not be told"] == ["warning"] * 5
+    assert [log["log_level"] for log in logs if log["event"] == "a rule could not be told"] == ["warning"] * 6
 
 
 @pytest.mark.parametrize("kind", ["DEVICE_TELEPORTED", EventType.PROPERTIES_CHANGE])

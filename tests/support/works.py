@@ -72,18 +72,21 @@ class OneByOne(Obedient):
     batch: ClassVar[int] = 1
 
 
-def make_runner(ledger: Ledger, clock: Clock, operation: Obedient, bell: Bell, *, linger: float = 0.0) -> Runner:
+def make_runner(
+    ledger: Ledger, clock: Clock, operation: Obedient, bell: Bell, *, linger: float = 0.0, **more: Any
+) -> Runner:
     """A runner that knows one operation."""
     tools = Tools(
         ublox=cast("Any", None),
         note=ledger.work.note,
+        children=ledger.work.children,
         clock=clock,
         renewal_look_every=timedelta(hours=1),
         renewal_deadline=timedelta(days=14),
         doubt=timedelta(seconds=75),
     )
     patience = Patience(max_attempts=3, base=2.0, cap=60.0)
-    terms = Terms(worker="worker", lease=LEASE, linger=linger, patience=patience)
+    terms = Terms(worker="worker", lease=LEASE, linger=linger, patience=patience, **more)
     return Runner(ledger, tools, terms, ring=bell, clock=clock, operations={operation.name: operation})
 
 

@@ -13,6 +13,7 @@ LAWFUL = {
     ("running", "succeeded"),
     ("running", "awaiting"),
     ("running", "due"),
+    ("running", "held"),
     ("running", "parked"),
     ("awaiting", "due"),
     ("awaiting", "cancelled"),

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.ledger import Question
 from schemas.errors import Busy, NotYet, OurFault, Refused, TryAgain, UpstreamError
-from schemas.jobs import MOVES, Again, Awaiting, Done, Job, Outcome, Parked, ParkedBecause, State
+from schemas.jobs import MOVES, Again, Ask, Awaiting, Done, Job, NewJob, Outcome, Parked, ParkedBecause, Spawn, State
+from schemas.limits import NEVER
 from services.operations.contract import BUSY_PAUSE, outcome_of
 from services.settling import Patience, settlement_of
 
@@ -36,6 +38,22 @@ def test_an_awaiting_job_looks_again_when_it_was_told_to_and_keeps_what_it_knows
     settled = settlement_of(job(), outcome, NOW, PATIENCE)
     assert (settled.state, settled.not_before) == (State.AWAITING, NOW + timedelta(hours=1))
     assert (settled.progress, settled.upstream_status) == ({"asked": "taken"}, 200)
+
+
+def test_a_job_with_children_waits_for_them_and_at_the_latest_until_its_own_look() -> None:
+    child = NewJob(operation="ublox.transfer_root_ca", target="0002000089282245")
+    outcome = Spawn(reason="moving", children=[child], look_at=NOW + timedelta(hours=1), progress={"devices": 1})
+    settled = settlement_of(job(), outcome, NOW, PATIENCE)
+    assert (settled.state, settled.not_before) == (State.AWAITING, NOW + timedelta(hours=1))
+    assert (list(settled.children), settled.progress) == ([child], {"devices": 1})
+
+
+def test_a_job_that_asks_is_held_until_a_person_has_decided() -> None:
+    outcome = Ask(reason="7 devices would move", step="transfer", role="admin", progress={"devices": 7})
+    settled = settlement_of(job(), outcome, NOW, PATIENCE)
+    assert (settled.state, settled.not_before, settled.progress) == (State.HELD, NEVER, {"devices": 7})
+    assert settled.reason == "7 devices would move; waits for approval by an admin"
+    assert settled.asks == Question(step="transfer", role="admin")
 
 
 @pytest.mark.parametrize("because", list(ParkedBecause))
