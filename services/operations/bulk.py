@@ -53,3 +53,8 @@ def in_halves(uids: Sequence[str], call: Callable[[Sequence[str]], T]) -> Sent[T
         else:
             sent.answers.update(dict.fromkeys(part, answer))
     return sent
+
+
+def looks_of(sent: Sent[dict[str, T]]) -> list[T]:
+    """What was answered of each device that an answer tells of."""
+    return [answer[uid] for uid, answer in sent.answers.items() if uid in answer]

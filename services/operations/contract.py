@@ -1,6 +1,6 @@
 """What every operation is: a verb that looks, compares, acts and looks again, and is safe to run twice."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Protocol, cast
@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Final, Protocol, cast
 from pydantic import BaseModel
 
 from schemas.errors import Busy, ConfigurationError, NotYet, Refused, TryAgain, UpstreamError
-from schemas.jobs import Again, Job, Outcome, Parked, ParkedBecause
+from schemas.jobs import Again, Child, Job, Outcome, Parked, ParkedBecause
+from schemas.ublox import DeviceLook
 from services.clients.ublox import Ublox
 from services.operations.centagate_access import CentagateAccess
 from services.operations.tap_access import TapAccess
@@ -46,6 +47,8 @@ class Tools:
 
     Attributes:
         doubt: how long u-blox may still work on a request whose answer did not come.
+        children: the jobs that do a part of a job's work, the oldest first.
+        remember: is told what looks at devices showed, so that nobody has to look again soon.
         close: begins nothing more with any outside system; what is under way ends by itself.
     """
 
@@ -58,6 +61,8 @@ class Tools:
     renewal_look_every: timedelta
     renewal_deadline: timedelta
     doubt: timedelta = timedelta(seconds=75)
+    children: Callable[[Job], Sequence[Child]] = lambda _job: ()
+    remember: Callable[[Iterable[DeviceLook]], None] = lambda _looks: None
     close: Callable[[], None] = lambda: None
 
 

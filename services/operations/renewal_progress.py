@@ -1,107 +1,87 @@
-"""What a renewal's job knows of its own request, as its progress, and the waits that follow from it.
+"""A renewal's own part of `certificate_progress`: the serial number before the request, and the waits that it makes.
 
-    {}                     nothing was asked for
-    {"asked": "sending"}   a request may have gone out `at` that time; its answer is not known
-    {"asked": "unknown"}   nobody could tell whether u-blox took it; waits until `deadline` as if it had
-    {"asked": "taken"}     u-blox took it; the device has until `deadline`
-
-`serial` is the one before the request; `rounds` says how many deadlines were set.
+Before anything is asked for, a renewal "in time" waits as `awaiting`, with no progress: it holds up no other work on
+its device, a window that binds it is kept, and a renewal event wakes it.
 """
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 
-from schemas.errors import OurFault, TryAgain, UpstreamError
-from schemas.jobs import Again, Awaiting, Job, Outcome
-from schemas.ublox import CertificateLook
-from services.operations.contract import Tools, outcome_of
+import structlog
 
-LONGEST_UNKNOWN: Final = timedelta(hours=24)
-"""A request of which nobody can tell is waited for no longer than this."""
+from schemas.events import EventType
+from schemas.jobs import Awaiting, Done, Job, Outcome, Parked, ParkedBecause
+from schemas.ublox import CertificateLook, DeviceLook, read_serial
+from services.operations.certificate_facts import told
+from services.operations.certificate_progress import BEFORE_EXPIRY, Before, deadline_of
+from services.operations.contract import Tools
+from services.operations.renewal_lead import is_silent, next_look, renewal_due_at
 
-BEFORE_EXPIRY: Final = timedelta(days=1)
-"""So long before the certificate's end the wait is over: somebody can still act."""
+REDRIVEN: Final = "redriven"
+"""In the progress of a job that was parked and tried again because its device had called in: when that was."""
 
-HEARTBEAT: Final = "waiting for the device's heartbeat"
-_WAITS_FOR: Final[Mapping[str, str]] = {
-    "taken": HEARTBEAT,
-    "unknown": f"it is not known whether u-blox took the request; {HEARTBEAT}",
-}
+SCANNED: Final = "certificate scan"
+"""What the evidence of a renewal has for its type that the certificate scan asked for."""
 
-
-def waits(job: Job) -> bool:
-    """Whether the job waits for the device until its deadline."""
-    return job.progress.get("asked") in _WAITS_FOR
+log = structlog.get_logger(__name__)
 
 
-def deadline_of(job: Job) -> datetime:
-    """Until when the job waits."""
-    return datetime.fromisoformat(job.progress["deadline"])
+def before(job: Job, look: DeviceLook, certificate: CertificateLook) -> Before:
+    """What is true before a request."""
+    known: dict[str, Any] = {"serial": f"{certificate.serial:x}"}
+    if REDRIVEN in job.progress:
+        known[REDRIVEN] = job.progress[REDRIVEN]
+    return Before(known=known, ends=certificate.expires_at, heartbeat=look.heartbeat)
 
 
-def sending(job: Job, certificate: CertificateLook, tools: Tools) -> dict[str, Any]:
-    """What must be known after a crash: a request may be on its way from now on."""
-    at = tools.clock().isoformat()
-    return {**job.progress, "asked": "sending", "serial": f"{certificate.serial:x}", "at": at}
+def changed(job: Job, certificate: CertificateLook) -> bool:
+    """Whether the device has another certificate than before the request."""
+    serial = job.progress.get("serial")
+    return serial is not None and certificate.serial != read_serial(serial)
 
 
-def in_doubt(job: Job, tools: Tools) -> Again | None:
-    """While u-blox may still work on a request whose answer is not known, there is no other."""
-    if job.progress.get("asked") != "sending":
+def paced(outcome: Outcome, look: DeviceLook, tools: Tools) -> Outcome:
+    """Look again when the device is expected to have called in, and never behind the deadline."""
+    if not isinstance(outcome, Awaiting):
+        return outcome
+    deadline = datetime.fromisoformat(outcome.progress["deadline"])
+    at = next_look(look, tools.clock(), tools.renewal_look_every)
+    return replace(outcome, look_at=min(at, deadline))
+
+
+def not_yet_due(job: Job, look: DeviceLook, certificate: CertificateLook, tools: Tools) -> Awaiting | Done | None:
+    """Whether a renewal "in time" waits, or is not needed any more; None where it is to be asked for now.
+
+    Moments are whole days of UTC, so that renewals of a day share a call.
+    """
+    news = job.evidence if job.evidence.get("type") == EventType.CERTIFICATE_RENEWAL else {}
+    if read_serial(news.get("serial")) == certificate.serial:
+        return Done(note=f"renewed already: {told(certificate)}")
+    now, due = tools.clock(), renewal_due_at(look, tools.clock())
+    if due is None or certificate.expires_at is None or is_silent(look, now):
         return None
-    sent_at, now = datetime.fromisoformat(job.progress["at"]), tools.clock()
-    until = sent_at + tools.doubt
-    if now >= until:
+    at = due.replace(hour=0, minute=0, second=0, microsecond=0)
+    if at <= now:
         return None
-    reason = (
-        f"the answer to the request of {sent_at:%H:%M:%S} UTC is not known, u-blox may still work on it;"
-        f" not asked again before {until:%H:%M:%S} UTC"
-    )
-    return Again(reason=reason, after=(until - now).total_seconds(), counts=False)
+    lead = (certificate.expires_at - at).days
+    reason = f"{told(certificate)}; to be renewed from {at:%d %b %Y}, {lead} days before"
+    return Awaiting(reason=reason, look_at=at, progress=job.progress)
 
 
-def taken(job: Job, certificate: CertificateLook, tools: Tools, reason: str) -> Awaiting:
-    """U-blox has the request; the device acts at its next heartbeat."""
-    return _begin("taken", job, certificate, tools, f"{reason}; {HEARTBEAT}", longest=tools.renewal_deadline)
+def near_its_end(certificate: CertificateLook, now: datetime) -> bool:
+    """Whether it is time to tell a person, who can still act."""
+    return certificate.expires_at is not None and certificate.expires_at - now <= BEFORE_EXPIRY
 
 
-def unknown(job: Job, certificate: CertificateLook, tools: Tools) -> Awaiting:
-    """The service does not show whether it has the request."""
-    longest = min(LONGEST_UNKNOWN, tools.renewal_deadline)
-    return _begin("unknown", job, certificate, tools, _WAITS_FOR["unknown"], longest=longest)
+def given_up(job: Job, look: DeviceLook, certificate: CertificateLook, why: str) -> Parked:
+    """A person must see to the device; the alarm is raised here, where the end of its certificate is known."""
+    seen = "" if look.last_seen is None else f" (last seen {look.last_seen:%d %b %Y %H:%M} UTC)"
+    reason = f"{why}, and the device{seen} still has {told(certificate)}: does it still wake up?"
+    log.error("alert", alert=f"device {job.target}: its certificate is not renewed; {reason}", job_id=job.id)
+    return Parked(reason=reason, because=ParkedBecause.EXHAUSTED)
 
 
-def still_waiting(job: Job, tools: Tools, reason: str = "") -> Awaiting:
-    """The deadline stands; look again before it."""
-    return _until(deadline_of(job), job.progress, tools, reason or _WAITS_FOR[job.progress["asked"]])
-
-
-def look_failed(job: Job, error: UpstreamError, tools: Tools) -> Outcome:
-    """What a look that failed means: what u-blox has taken stays taken, so that waiting spends no attempt."""
-    if not (waits(job) and isinstance(error, TryAgain | OurFault)):
-        return outcome_of(error)
-    look_at = tools.clock() + tools.renewal_look_every
-    reason = f"the look failed: {error}; {_WAITS_FOR[job.progress['asked']]}, next look {look_at:%d %b %H:%M} UTC"
-    return Awaiting(reason=reason, look_at=look_at, progress=job.progress, status=error.status)
-
-
-def _begin(
-    asked: str, job: Job, certificate: CertificateLook, tools: Tools, reason: str, *, longest: timedelta
-) -> Awaiting:
-    now = tools.clock()
-    deadline = now + longest
-    if certificate.expires_at is not None:
-        deadline = min(deadline, max(now + BEFORE_EXPIRY, certificate.expires_at - BEFORE_EXPIRY))
-    progress = {
-        "asked": asked,
-        "serial": f"{certificate.serial:x}",
-        "deadline": deadline.isoformat(),
-        "rounds": int(job.progress.get("rounds", 0)) + 1,
-    }
-    return _until(deadline, progress, tools, reason)
-
-
-def _until(deadline: datetime, progress: Mapping[str, Any], tools: Tools, reason: str) -> Awaiting:
-    look_at = min(tools.clock() + tools.renewal_look_every, deadline)
-    return Awaiting(reason=f"{reason}, until {deadline:%d %b %Y %H:%M} UTC", look_at=look_at, progress=progress)
+def time_is_up(job: Job, tools: Tools) -> bool:
+    """Whether the deadline has passed."""
+    return tools.clock() >= deadline_of(job)

@@ -58,7 +58,7 @@ class RotateE2EKey:
     def perform(self, jobs: Sequence[Job], tools: Tools) -> Mapping[int, Outcome]:
         """Look, compare, act, look again."""
         wanted = RotateE2EKeyParameters.model_validate(jobs[0].parameters)
-        seen = in_halves([job.target for job in jobs], lambda uids: tools.ublox.look(uids, DETAILS))
+        seen = in_halves([job.target for job in jobs], lambda uids: tools.ublox.information.look(uids, DETAILS))
         outcomes: dict[int, Outcome] = {}
         to_ask: list[Job] = []
         for job in jobs:
@@ -74,8 +74,8 @@ class RotateE2EKey:
     def _ask(
         self, jobs: Sequence[Job], policy: RotationPolicy, had_it: Collection[str], tools: Tools
     ) -> dict[int, Outcome]:
-        asked = in_halves([job.target for job in jobs], lambda uids: tools.ublox.rotate_e2e_keys(uids, policy))
-        looks = in_halves(list(asked.answers), lambda uids: tools.ublox.look(uids, DETAILS))
+        asked = in_halves([job.target for job in jobs], lambda uids: tools.ublox.e2e.rotate(uids, policy))
+        looks = in_halves(list(asked.answers), lambda uids: tools.ublox.information.look(uids, DETAILS))
         outcomes: dict[int, Outcome] = {}
         for job in jobs:
             if error := asked.errors.get(job.target) or looks.errors.get(job.target):

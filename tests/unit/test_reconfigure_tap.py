@@ -246,7 +246,7 @@ def test_a_worker_without_taps_says_so() -> None:
     with pytest.raises(ConfigurationError, match="no settings for the outside system tap"):
         tools.taps.order(SERIAL)
     with pytest.raises(ConfigurationError, match="ublox"):
-        tools.ublox.look([], ())
+        tools.ublox.information.look([], ())
 
 
 def test_a_line_lost_before_the_restart_was_asked_for_is_trouble(tmp_path: Path) -> None:

@@ -67,14 +67,14 @@ def test_a_service_that_shows_no_policy_is_believed_and_the_note_says_so(fleet: 
 def test_a_device_that_the_second_look_does_not_show_is_not_a_success(
     fleet: Fleet, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rotate = fleet.rotate_e2e_keys
+    rotate = fleet.e2e.rotate
 
     def then_lose_it(uids: Collection[str], policy: RotationPolicy) -> str:
-        said = rotate(uids, policy)
+        said: str = rotate(uids, policy)
         del fleet.devices[DEVICE]
         return said
 
-    monkeypatch.setattr(fleet, "rotate_e2e_keys", then_lose_it)
+    monkeypatch.setattr(fleet.e2e, "rotate", then_lose_it)
     expected = "asked for AUTOMATIC every 7 days, but the second look does not show the device"
     assert desk.run_one(desk.job(1, DEVICE)) == Again(reason=expected)
 

@@ -3,33 +3,39 @@
 from collections.abc import Mapping, Sequence
 
 from schemas.diffs import Change, Diff
-from schemas.jobs import Done, Job
+from schemas.jobs import Awaiting, Done, Job
 from schemas.ublox import CertificateLook
 from services.operations.bulk import in_halves
+from services.operations.certificate_asking import DETAILS
+from services.operations.certificate_facts import told
+from services.operations.certificate_progress import look_failed
 from services.operations.contract import Tools
 from services.operations.previews.sketches import diff_of
-from services.operations.renew_certificate import DETAILS, RenewCertificateParameters, compared, told
-from services.operations.renewal_progress import look_failed
+from services.operations.renew_certificate import RenewalWork, RenewCertificateParameters, compared
 
 
 def preview(jobs: Sequence[Job], tools: Tools) -> Mapping[int, Diff]:
     """Look and compare."""
     wanted = RenewCertificateParameters.model_validate(jobs[0].parameters)
-    seen = in_halves([job.target for job in jobs], lambda uids: tools.ublox.look(uids, DETAILS))
+    seen = in_halves([job.target for job in jobs], lambda uids: tools.ublox.information.look(uids, DETAILS))
     found: dict[int, Diff] = {}
     for job in jobs:
         if error := seen.errors.get(job.target):
             found[job.id] = diff_of(job, look_failed(job, error, tools))
             continue
-        verdict = compared(job, seen.answers[job.target].get(job.target), tools)
-        if isinstance(verdict, CertificateLook):
-            found[job.id] = _renewed(job, verdict, wanted.validity_days)
+        look = seen.answers[job.target].get(job.target)
+        verdict = compared(job, look, wanted, tools)
+        if isinstance(verdict, RenewalWork):
+            words = "would be renewed at the device's heartbeat; billed"
+            found[job.id] = _renewed(job, verdict.certificate, wanted.validity_days, words)
+        elif isinstance(verdict, Awaiting) and "asked" not in verdict.progress and look and look.certificate:
+            found[job.id] = _renewed(job, look.certificate, wanted.validity_days, f"{verdict.reason}; billed")
         else:
             found[job.id] = diff_of(job, verdict)
     return found
 
 
-def _renewed(job: Job, certificate: CertificateLook, days: int) -> Diff:
+def _renewed(job: Job, certificate: CertificateLook, days: int, words: str) -> Diff:
     then = f"a new serial, for {days} days"
     changes = [Change(what=f"certificate of {certificate.ca_name}", now=told(certificate), then=then)]
-    return diff_of(job, Done(note="would be renewed at the device's heartbeat; billed"), changes)
+    return diff_of(job, Done(note=words), changes)

@@ -14,7 +14,7 @@ from services.operations.rotate_e2e_key import DETAILS, RotateE2EKeyParameters, 
 def preview(jobs: Sequence[Job], tools: Tools) -> Mapping[int, Diff]:
     """Look and compare."""
     wanted = RotateE2EKeyParameters.model_validate(jobs[0].parameters)
-    seen = in_halves([job.target for job in jobs], lambda uids: tools.ublox.look(uids, DETAILS))
+    seen = in_halves([job.target for job in jobs], lambda uids: tools.ublox.information.look(uids, DETAILS))
     found: dict[int, Diff] = {}
     for job in jobs:
         if error := seen.errors.get(job.target):

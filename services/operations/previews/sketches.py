@@ -1,11 +1,11 @@
 """What a preview says of one target, and how an outcome or an error is said as such."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from schemas.diffs import Change, Diff
 from schemas.errors import ConfigurationError, InputError, LedgerUnavailable, UpstreamError
-from schemas.jobs import Again, Awaiting, Done, Job, Outcome, Parked
+from schemas.jobs import Again, Ask, Awaiting, Done, Job, Outcome, Parked, Spawn
 from services.operations.contract import outcome_of
 
 UNSHOWN: Final = "not shown"
@@ -15,14 +15,16 @@ UNSHOWN: Final = "not shown"
 def diff_of(job: Job, outcome: Outcome, changes: Sequence[Change] = ()) -> Diff:
     """Say what a job would come to, in the words that it would use itself."""
     if changes:
-        return Diff(target=job.target, then="change", why=_words(outcome), changes=list(changes))
+        return _diff(job, "change", _words(outcome), changes)
     match outcome:
         case Done() | Awaiting():
-            return Diff(target=job.target, then="nothing", why=_words(outcome))
+            return _diff(job, "nothing", _words(outcome))
         case Parked():
-            return Diff(target=job.target, then="stop", why=_words(outcome))
+            return _diff(job, "stop", _words(outcome))
         case Again():
-            return Diff(target=job.target, then="unknown", why=_words(outcome))
+            return _diff(job, "unknown", _words(outcome))
+        case Ask() | Spawn():
+            return _diff(job, "change", _words(outcome))
 
 
 def sketched(job: Job, look: Callable[[], Diff]) -> Diff:
@@ -30,11 +32,17 @@ def sketched(job: Job, look: Callable[[], Diff]) -> Diff:
     try:
         return look()
     except InputError as error:
-        return Diff(target=job.target, then="stop", why="; ".join(error.faults))
+        return _diff(job, "stop", "; ".join(error.faults))
     except UpstreamError as error:
         return diff_of(job, outcome_of(error))
     except (ConfigurationError, LedgerUnavailable) as error:
-        return Diff(target=job.target, then="unknown", why=str(error))
+        return _diff(job, "unknown", str(error))
+
+
+def _diff(
+    job: Job, then: Literal["change", "nothing", "stop", "unknown"], why: str, changes: Sequence[Change] = ()
+) -> Diff:
+    return Diff(target=job.target, operation=job.operation, then=then, why=why, changes=list(changes))
 
 
 def _words(outcome: Outcome) -> str:

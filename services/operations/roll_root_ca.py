@@ -1,0 +1,310 @@
+"""``ublox.roll_root_ca``: a root CA is replaced by a new one, under another name, and deleted when nobody needs it.
+
+Source: Security Services REST APIs 1.1.29, ``/ztp/rootca/*`` and ``/ztp/devicecertificate/rootca/transfer``. A root CA
+cannot be renewed. The long way round: create → proof of possession → transfer every device, by children → look at every
+device and profile → delete. A person agrees before the first transfer and before the deletion.
+
+Where it stands is what u-blox shows, so a job that was killed goes on from there. Its progress holds only what cannot
+be seen: that a creation or a deletion was about to be sent, and the proof, which is public.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Final
+
+from pydantic import BaseModel
+
+from schemas.authorities import ca_of
+from schemas.errors import NotYet, Refused, TryAgain
+from schemas.jobs import Again, Ask, Awaiting, Child, Done, Job, NewJob, Outcome, Parked, ParkedBecause, Spawn, State
+from schemas.ublox import AuthorityLook
+from services.operations.bulk import Unsent
+from services.operations.ca_names import successor_name
+from services.operations.certificate_asking import in_time, refused
+from services.operations.contract import Tools
+from services.operations.roll_parameters import RollRootCaParameters
+from services.operations.root_ca_needs import Survey, holders, profiles_of, survey
+from services.operations.root_ca_proof import end_of, fault_of, is_like
+from services.operations.transfer_root_ca import TransferRootCa, TransferRootCaParameters
+
+TRANSFER: Final = "transfer"
+DELETE: Final = "delete"
+"""The steps that a person must agree to."""
+
+TRANSFERS: Final = 2
+"""How often a device is transferred at most: one that then still needs the old CA is for a person to look at."""
+
+MOST_CHILDREN: Final = 1_000
+"""Transfers that one look begins, because they are stored in one transaction; the next look comes at once."""
+
+PATIENT: Final = 3
+"""After so many attempts that failed in passing, a job that has begun waits until its next look."""
+
+_NAMED: Final = 5
+_OPEN: Final = frozenset({State.HELD, State.DUE, State.RUNNING, State.AWAITING})
+_FOR_A_PERSON: Final = frozenset({State.PARKED, State.CANCELLED})
+
+
+class RollRootCa:
+    """Rolls one root CA; its target is ``rootca:`` and the name of the old one."""
+
+    name: ClassVar = "ublox.roll_root_ca"
+    parameters: ClassVar[type[BaseModel]] = RollRootCaParameters
+    batch: ClassVar = 1
+
+    def perform(self, jobs: Sequence[Job], tools: Tools) -> Mapping[int, Outcome]:
+        """Look where it stands, and do the next thing."""
+        outcomes: dict[int, Outcome] = {}
+        for job in jobs:
+            roll = _Roll(job, tools)
+            try:
+                outcomes[job.id] = roll.outcome()
+            except _NotOurs:
+                continue
+            except Unsent as error:
+                outcomes[job.id] = Again(reason=str(error), counts=False, progress=roll.known)
+            except NotYet:
+                raise
+            except TryAgain as error:
+                if not job.progress or job.attempt < PATIENT:
+                    raise
+                outcomes[job.id] = roll.waits(f"u-blox fails: {error}")
+        return outcomes
+
+
+class _NotOurs(Exception):
+    """Another worker has the job by now."""
+
+
+class _Roll:
+    """One attempt."""
+
+    def __init__(self, job: Job, tools: Tools) -> None:
+        self._job = job
+        self._tools = tools
+        self._wanted = RollRootCaParameters.model_validate(job.parameters)
+        self._old = ca_of(job.target) or ""
+        self._new = self._wanted.new_ca or successor_name(self._old, job.created_at)
+        self.known: dict[str, Any] = dict(job.progress)
+
+    def outcome(self) -> Outcome:
+        """Go as far as the way is free."""
+        if not self._old:
+            return refused(f"{self._job.target!r} names no root CA: expected rootca: and its name")
+        if self._old == self._new:
+            return refused("new_ca is the name of the old root CA: a new one needs another name")
+        there = self._authorities()
+        if self._old not in there:
+            return self._gone(there)
+        new = self._founded(there.get(self._new))
+        if not isinstance(new, AuthorityLook):
+            return new
+        return self._unproven(new) or self._moved(new)
+
+    def waits(self, reason: str) -> Awaiting:
+        """Look again later."""
+        return Awaiting(reason=reason, look_at=self._next_look, progress=self.known)
+
+    @property
+    def _next_look(self) -> datetime:
+        return self._tools.clock() + self._tools.renewal_look_every
+
+    def _authorities(self) -> dict[str, AuthorityLook]:
+        return {look.name: look for look in self._tools.ublox.authorities.walk()}
+
+    def _note(self, **more: Any) -> None:
+        """Commit what cannot be seen after a crash, before the act."""
+        in_time(self._job, self._tools)
+        self.known |= more
+        if self._job.id not in self._tools.note([(self._job, self.known)]):
+            raise _NotOurs
+
+    def _gone(self, there: Collection[str]) -> Outcome:
+        """The list does not name the old root CA; a list that came short proves nothing."""
+        if self.known and self._new not in there:
+            return Again(reason=f"u-blox shows neither {self._old} nor {self._new}", progress=self.known)
+        if self._is_told():
+            return Again(reason=f"u-blox lists {self._old} no more, and yet tells of it", progress=self.known)
+        if "deleting" in self.known:
+            return Done(note=f"looked again: the root CA {self._old} is deleted, its devices have {self._new}")
+        if self.known:
+            return Done(note=f"somebody else has deleted the root CA {self._old} meanwhile")
+        return refused(f"the account has no root CA {self._old}")
+
+    def _is_told(self) -> bool:
+        """Whether the old root CA is there when it is asked for by its name."""
+        try:
+            return any(look.name == self._old for look in self._tools.ublox.authorities.walk(self._old))
+        except Refused:
+            return False
+
+    def _founded(self, new: AuthorityLook | None) -> AuthorityLook | Outcome:
+        """The new root CA, created unless it is there."""
+        if new is None:
+            return self._created()
+        if "creating" not in self.known:
+            like = is_like(new, self._wanted.ca_validity_days, self._wanted.device_validity_days)
+            if not like:
+                what = "other validities" if like is False else "a certificate that cannot be read"
+                return refused(
+                    f"the account has a root CA {self._new} already, with {what}: name another, or delete that one"
+                )
+        self.known |= {"new_ca": new.name, "certificate": new.pem}
+        return new
+
+    def _created(self) -> AuthorityLook | Outcome:
+        if "new_ca" in self.known:
+            return refused(f"somebody has deleted the new root CA {self._new}")
+        if doubt := self._doubt():
+            return doubt
+        wanted, now = self._wanted, self._tools.clock()
+        self._note(creating=now.isoformat())
+        try:
+            self._tools.ublox.authorities.create(
+                self._new, wanted.ca_validity_days, wanted.device_validity_days, wanted.renew_before_days
+            )
+        except Refused:  # so one that has the name is not ours
+            del self.known["creating"]
+            self._note()
+            raise
+        found = self._authorities().get(self._new)
+        if found is None:
+            return Again(reason=f"u-blox took the new root CA {self._new}, and does not show it", progress=self.known)
+        return self._founded(found)
+
+    def _doubt(self) -> Again | None:
+        """While u-blox may still work on a creation whose answer is not known, there is no other."""
+        if "creating" not in self.known:
+            return None
+        until = datetime.fromisoformat(self.known["creating"]) + self._tools.doubt
+        now = self._tools.clock()
+        if now >= until:
+            return None
+        reason = f"it is not known whether u-blox took the new root CA; not asked again before {until:%H:%M:%S} UTC"
+        return Again(reason=reason, after=(until - now).total_seconds(), counts=False, progress=self.known)
+
+    def _unproven(self, new: AuthorityLook) -> Outcome | None:
+        """Make the proof of possession where one is asked for; a second one would do no harm."""
+        code = self._wanted.registration_code
+        if code is None or "proof" in self.known:
+            return None
+        in_time(self._job, self._tools)
+        proof = self._tools.ublox.authorities.proof_of_possession(self._new, code)
+        if fault := fault_of(proof, code, new):
+            return Again(reason=fault, progress=self.known)
+        self._note(proof=proof)
+        return None
+
+    def _moved(self, new: AuthorityLook) -> Outcome:
+        """Transfer whoever needs the old root CA; when nobody does, delete it."""
+        waiting = self._holders()
+        if waiting:
+            return self._transferred(waiting, new)
+        begun = [child.target for child in self._tools.children(self._job)]
+        found = survey(self._old, self._new, self._tools, known=begun)
+        if found.needing:
+            return self._transferred(found.needing, new)
+        return self._unneeded(found, new)
+
+    def _transferred(self, waiting: Sequence[str], new: AuthorityLook) -> Outcome:
+        self.known["devices"] = max(len(waiting), self.known.get("devices", 0))
+        if TRANSFER not in self._job.approved:
+            return Ask(reason=self._plan(waiting, new), step=TRANSFER, role="admin", progress=self.known)
+        families = self._families()
+        stuck = [families[uid][-1] for uid in waiting if _is_stuck(families[uid])]
+        fresh = [uid for uid in waiting if _may_begin(families[uid])]
+        reason = f"devices left with {self._old}: {len(waiting)} of {self.known['devices']}"
+        if stuck:
+            reason += f"; a person must look at {_some(f'{one.target} (job {one.id})' for one in stuck)}"
+        if not fresh:
+            return self.waits(reason)
+        children = [self._transfer(uid) for uid in fresh[:MOST_CHILDREN]]
+        look_at = self._next_look if len(children) == len(fresh) else self._tools.clock()
+        return Spawn(reason=reason, children=children, look_at=look_at, progress=self.known)
+
+    def _holders(self) -> Sequence[str]:
+        """Who has a certificate of the old root CA; a device whose transfer is under way looks for itself."""
+        families = self._families()
+        return holders(self._old, self._tools, lambda uid: bool(families[uid]) and not _is_open(families[uid]))
+
+    def _families(self) -> dict[str, list[Child]]:
+        """The transfers of each device, the oldest first."""
+        families: dict[str, list[Child]] = defaultdict(list)
+        for child in self._tools.children(self._job):
+            families[child.target].append(child)
+        return families
+
+    def _plan(self, waiting: Sequence[str], new: AuthorityLook) -> str:
+        said = (
+            f"the root CA {self._new} is there, until {end_of(new)}; {_devices(len(waiting))} would be transferred to"
+            f" it, each billed; whoever verifies them must trust it first: its certificate is in this job's progress"
+        )
+        profiles = profiles_of(self._old, self._tools)
+        return said + (f"; new devices still get {self._old} by the profile {_some(profiles)}" if profiles else "")
+
+    def _transfer(self, uid: str) -> NewJob:
+        parameters = TransferRootCaParameters(from_ca=self._old, to_ca=self._new).model_dump(mode="json")
+        return NewJob(operation=TransferRootCa.name, target=uid, parameters=parameters, unless_under_way=True)
+
+    def _unneeded(self, found: Survey, new: AuthorityLook) -> Outcome:
+        """No device needs the old root CA: make sure that nothing else does, and delete it."""
+        if doubt := self._not_known(found):
+            return self.waits(f"{doubt}: {self._old} is not deleted meanwhile")
+        if found.profiles:
+            reason = f"the device profile {_some(found.profiles)} refers to {self._old}: link it to {self._new}"
+            return Parked(reason=reason, because=ParkedBecause.REFUSED)
+        if DELETE not in self._job.approved:
+            reason = (
+                f"no device and no profile needs the root CA {self._old} any more,"
+                f" {_devices(found.moved)} have certificates of {self._new}"
+            )
+            if found.elsewhere:
+                reason += f" and {found.elsewhere} of others"
+            return Ask(reason=f"{reason}; it would be deleted", step=DELETE, role="admin", progress=self.known)
+        if late := self._holders():  # the look at all devices may have taken minutes
+            return self._transferred(late, new)
+        return self._deleted()
+
+    def _not_known(self, found: Survey) -> str:
+        """Why nobody can tell by this look whether a device needs the old root CA; empty when it can be told."""
+        if found.unseen:
+            return f"u-blox tells nothing of {_some(found.unseen)}"
+        if found.halfway:
+            return f"a certificate action is half done on {_some(found.halfway)}"
+        return "u-blox lists no device at all now" if self.known.get("devices") and not found.looked else ""
+
+    def _deleted(self) -> Outcome:
+        self._note(deleting=self._tools.clock().isoformat())
+        self._tools.ublox.authorities.delete(self._old)
+        there = self._authorities()
+        if self._old in there:
+            return Again(reason=f"u-blox deleted {self._old}, and still shows it", progress=self.known)
+        return self._gone(there)
+
+
+def _is_stuck(family: Sequence[Child]) -> bool:
+    """Whether a device waits for a person: its last transfer ended without success, or success changed nothing."""
+    if not family or family[-1].state in _OPEN:
+        return False
+    succeeded = sum(child.state is State.SUCCEEDED for child in family)
+    return family[-1].state in _FOR_A_PERSON or succeeded >= TRANSFERS
+
+
+def _may_begin(family: Sequence[Child]) -> bool:
+    return not _is_open(family) and not _is_stuck(family)
+
+
+def _is_open(family: Sequence[Child]) -> bool:
+    return any(child.state in _OPEN for child in family)
+
+
+def _devices(count: int) -> str:
+    return "1 device" if count == 1 else f"{count} devices"
+
+
+def _some(names: Sequence[str] | Iterator[str]) -> str:
+    """The first of many names."""
+    known = list(names)
+    rest = len(known) - _NAMED
+    return ", ".join(known) if rest <= 0 else f"{', '.join(known[:_NAMED])} and {rest} more"

@@ -1,0 +1,54 @@
+"""On the whitelist or off it."""
+
+import pytest
+
+from schemas.errors import Refused
+from schemas.jobs import Again, Done, Parked
+from services.operations.set_whitelist import SetWhitelist
+from tests.conftest import Clock
+from tests.support.cloud import Cloud, Phone
+from tests.support.fleet import Desk
+from tests.support.ledger import DEVICE, OTHER, device
+
+
+@pytest.fixture
+def cloud(clock: Clock) -> Cloud:
+    return Cloud(clock, **{DEVICE: Phone(), OTHER: Phone()})
+
+
+@pytest.fixture
+def desk(cloud: Cloud, clock: Clock) -> Desk:
+    return Desk(SetWhitelist(), cloud, clock)
+
+
+def test_a_device_is_put_on_it_and_taken_off_it(cloud: Cloud, desk: Desk) -> None:
+    assert desk.run_one(desk.job(1, DEVICE, listed=True)) == Done(note="looked again: on the whitelist")
+    assert cloud.whitelist == {DEVICE}
+    assert desk.run_one(desk.job(2, DEVICE, listed=False)) == Done(note="looked again: not on the whitelist")
+    assert cloud.whitelist == set()
+
+
+def test_a_device_that_is_where_it_should_be_is_left_alone(cloud: Cloud, desk: Desk) -> None:
+    cloud.whitelist = {DEVICE}
+    assert desk.run_one(desk.job(1, DEVICE, listed=True)) == Done(note="already on the whitelist")
+    assert desk.run_one(desk.job(2, OTHER, listed=False)) == Done(note="already not on the whitelist")
+    assert cloud.calls == {"whitelist": 2}
+
+
+def test_a_hundred_devices_are_two_walks_and_one_call(cloud: Cloud, desk: Desk) -> None:
+    cloud.phones = {device(number): Phone() for number in range(100)}
+    jobs = [desk.job(number, uid, listed=True) for number, uid in enumerate(cloud.phones)]
+    assert all(isinstance(outcome, Done) for outcome in desk.run(*jobs).values())
+    assert cloud.calls == {"whitelist": 2, "change_whitelist": 1}
+
+
+def test_what_is_not_seen_afterwards_is_tried_again(cloud: Cloud, desk: Desk) -> None:
+    cloud.ignores = True
+    outcome = desk.run_one(desk.job(1, DEVICE, listed=True))
+    assert outcome == Again(reason="asked for, but the device is not on the whitelist")
+
+
+def test_a_refused_device_stands_alone(cloud: Cloud, desk: Desk) -> None:
+    cloud.refuses[OTHER] = Refused("no", call="/x", status=400)
+    outcomes = desk.run(desk.job(1, DEVICE, listed=True), desk.job(2, OTHER, listed=True))
+    assert (type(outcomes[1]), type(outcomes[2])) == (Done, Parked)
