@@ -1,11 +1,14 @@
 """The words of a playbook: which trigger leads to which operations, and what was decided of one event."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
-from schemas.events import EventType
+from schemas.authorities import ON_ROOT_CAS
+from schemas.events import EventType, FoundType
 from schemas.jobs import NewJob
 from schemas.limits import Approval, Budget, Limits, Window
 from schemas.limits import Table as _Table
@@ -23,16 +26,16 @@ LONGEST_TEXT: Final = 500
 LIMITS: Final = ("window", "approval", "budget")
 """Fields of a rule that say on which terms its jobs may run."""
 
-Targets = Literal["device", "site.taps", "site.locations", "site.tokens"]
+Targets = Literal["device", "site.taps", "site.locations", "site.tokens", "event.ca"]
 """What a rule's operations work on."""
 
-TARGETS_OF: Final[dict[str, Targets]] = {
+_TARGETS_OF: Final[dict[str, Targets]] = {
     "ublox": "device",
     "tap": "site.taps",
     "twon": "site.locations",
     "centagate": "site.tokens",
 }
-"""The targets that the operations of an outside system understand."""
+"""The targets that most operations of an outside system understand."""
 
 LOOPS: Final[dict[tuple[EventType, str], str]] = {
     (EventType.CERTIFICATE_RENEWAL, "ublox.renew_certificate"): (
@@ -41,18 +44,40 @@ LOOPS: Final[dict[tuple[EventType, str], str]] = {
     (EventType.PROPERTIES_CHANGE, "ublox.rotate_e2e_key"): (
         "a key rotation changes the device's properties, so the rule would answer its own work at every heartbeat"
     ),
+    (EventType.PROPERTIES_CHANGE, "ublox.set_provisioning"): (
+        "what is set becomes a change of the device's properties, so the rule would answer its own work"
+    ),
+    **{
+        (EventType.PROPERTIES_CHANGE, f"ublox.{verb}"): (
+            "certificate work changes the device's zero-touch properties, so the rule would answer its own work"
+        )
+        for verb in ("renew_certificate", "replace_certificate", "transfer_root_ca", "delete_certificate")
+    },
+    (EventType.CERTIFICATE_RENEWAL, "ublox.replace_certificate"): (
+        "a new certificate may be told as a renewal, so the rule would replace it and be billed for ever"
+    ),
+    (EventType.CERTIFICATE_RENEWAL, "ublox.transfer_root_ca"): (
+        "a new certificate may be told as a renewal, so the rule would answer its own work"
+    ),
 }
 """Reactions that cause the event they react to."""
+
+
+def fitting_targets(operation: str) -> Targets:
+    """What an operation works on, as a rule's ``targets`` says it."""
+    return "event.ca" if operation in ON_ROOT_CAS else _TARGETS_OF.get(operation.partition(".")[0], "device")
 
 
 def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-def _flag(value: object) -> object:
+def _flag_or_name(value: object) -> object:
     """Python takes 1 for true; TOML does not."""
-    if not isinstance(value, bool):
-        raise ValueError("expected true")  # noqa: TRY004 - pydantic gathers ValueError
+    if not isinstance(value, bool | str):
+        raise ValueError("expected true or a name")  # noqa: TRY004 - pydantic gathers ValueError
+    if value is False or (isinstance(value, str) and not re.fullmatch(RULE_NAME, value)):
+        raise ValueError("expected true, or lower case letters, digits and hyphens")
     return value
 
 
@@ -63,10 +88,28 @@ def _no_flag(value: object) -> object:
     return value
 
 
+def _event_name(value: object) -> EventType | FoundType:
+    for known in (EventType, FoundType):
+        if isinstance(value, str) and value in frozenset(known):
+            return known(value)
+    raise PydanticCustomError("enum", "expected an event type")
+
+
+_EVENT_NAMES: Final = [*map(str, EventType), *map(str, FoundType)]
+
+EventName = Annotated[
+    EventType | FoundType,
+    PlainValidator(_event_name),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "enum": _EVENT_NAMES}),
+]
 EventNames = Annotated[
-    tuple[Annotated[EventType, Field(strict=False)], ...],
+    tuple[EventName, ...],
     BeforeValidator(_one_or_many),
-    Field(strict=False, max_length=len(EventType)),
+    Field(strict=False, max_length=len(_EVENT_NAMES)),
+]
+OperationNames = Annotated[
+    tuple[str, ...], BeforeValidator(_one_or_many), Field(strict=False, min_length=1, max_length=MOST_STEPS)
 ]
 
 
@@ -77,8 +120,8 @@ class Trigger(_Table):
     schedule: str | None = Field(
         default=None, description="five cron fields", pattern=r"^\S{1,64}( \S{1,64}){4}$", max_length=LONGEST_TEXT
     )
-    manual: Annotated[Literal[True], BeforeValidator(_flag)] | None = Field(
-        default=None, description="true: only a person sets it off"
+    manual: Annotated[bool | str, BeforeValidator(_flag_or_name)] | None = Field(
+        default=None, description="true, or a name that says for what: only a person sets it off"
     )
     timezone: str = Field(
         default="UTC",
@@ -129,11 +172,13 @@ class Rule(_Table):
     targets: Targets = Field(
         default="device",
         description='"device": the device of the event; "site.taps", "site.locations" or "site.tokens": what belongs to'
-        " its site",
+        ' its site; "event.ca": the root CA that the event names',
     )
     do: Annotated[tuple[Step, ...], Field(strict=False, max_length=MOST_STEPS)] | None = None
     alert: str | None = Field(default=None, min_length=1, max_length=LONGEST_TEXT)
-    confirm: str | None = Field(default=None, description="the operation whose awaiting job the event confirms")
+    confirm: OperationNames | None = Field(
+        default=None, description="the operation whose awaiting job the event confirms, or a list of them"
+    )
     window: Window | None = None
     approval: Approval | None = None
     budget: Budget | None = None
@@ -151,6 +196,24 @@ class PlaybookDocument(_Table):
 
     version: Annotated[Literal[1], BeforeValidator(_no_flag)] = Field(description="1")
     rules: Annotated[tuple[Rule, ...], Field(strict=False, max_length=MOST_RULES)] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceWork:
+    """What is at hand for a device, by the names of operations.
+
+    Attributes:
+        under_way: they wait or run.
+        asked: of these, those whose request u-blox has or may have, so that the device is waited for.
+        parked: they wait for a person.
+    """
+
+    under_way: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+    parked: tuple[str, ...] = ()
+
+
+NO_WORK: Final = DeviceWork()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

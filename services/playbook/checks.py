@@ -4,13 +4,13 @@ They read the document as TOML gave it, so that they also say what they find whe
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from schemas.errors import InputError
 from schemas.events import DEVICE_EVENTS, KNOWN_TYPES
-from schemas.playbook import LIMITS, LOOPS, TARGETS_OF
+from schemas.playbook import LIMITS, LOOPS, Targets, fitting_targets
 from schemas.rhythm import Rhythm
 from schemas.schedules import Spec
 from services.playbook.conditions import compile_condition
@@ -78,9 +78,10 @@ def _condition(rule: RawRule, _: Operations) -> Iterator[Found]:
 
 
 def _confirmed(rule: RawRule, operations: Operations) -> Iterator[Found]:
-    operation = rule.get("confirm")
-    if isinstance(operation, str) and operation not in operations:
-        yield ("confirm",), choice(operation, operations)
+    named = rule.get("confirm")
+    for operation in named if isinstance(named, list) else [named]:
+        if isinstance(operation, str) and operation not in operations:
+            yield ("confirm",), choice(operation, operations)
 
 
 def _event_needed(rule: RawRule, _: Operations) -> Iterator[Found]:
@@ -88,14 +89,19 @@ def _event_needed(rule: RawRule, _: Operations) -> Iterator[Found]:
     if not isinstance(trigger, dict) or "event" in trigger:
         return
     yield from (((key,), "needs a trigger of the kind event") for key in ("when", "confirm") if key in rule)
+    if rule.get("targets") == "event.ca" and "schedule" in trigger:
+        yield ("targets",), "needs a trigger of the kind event"
 
 
 def _device_needed(rule: RawRule, _: Operations) -> Iterator[Found]:
-    if not ("do" in rule or "confirm" in rule):
+    if not ("do" in rule or "confirm" in rule) or ("do" in rule and rule.get("targets") == "event.ca"):
         return
     for event in _events(rule):
         if event in KNOWN_TYPES - DEVICE_EVENTS:
-            yield ("on", "event"), f"{event} names no device, so there is nothing to work on; expected alert"
+            yield (
+                ("on", "event"),
+                f'{event} names no device, so there is nothing to work on; expected alert, or targets = "event.ca"',
+            )
 
 
 def _loops(rule: RawRule, _: Operations) -> Iterator[Found]:
@@ -112,8 +118,8 @@ def _targets(rule: RawRule, operations: Operations) -> Iterator[Found]:
         operation = step.get("operation")
         if not isinstance(operation, str) or operation not in operations:
             continue
-        fitting = TARGETS_OF.get(operation.partition(".")[0], "device")
-        if targets != fitting and targets in TARGETS_OF.values():
+        fitting = fitting_targets(operation)
+        if targets != fitting and targets in get_args(Targets):
             yield ("do", position, "operation"), f'{operation} needs targets = "{fitting}"'
 
 

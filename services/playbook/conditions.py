@@ -1,7 +1,7 @@
 """Conditions of a playbook: CEL text that is checked when the playbook is loaded and that cannot hurt when it runs.
 
-A condition sees one variable, ``event``. To hand a whole notification to CEL costs ten times what the comparison
-itself does, so a condition also says which fields it reads, and only those are handed over.
+What a condition sees `sight` says. To hand a whole notification to CEL costs ten times what the comparison itself does,
+so a condition also says which fields it reads, and only those are handed over.
 
 A loop runs over what a stranger sent, and CEL has no clock that stops it: a loop that joins lists or compiles a pattern
 at every turn was seen to take minutes for a thousand values. So what a loop does is kept proportional to the event: it
@@ -11,15 +11,13 @@ sees at most `MOST_VALUES` values of it, reads only its own variable, and holds 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from schemas.errors import InputError
 from schemas.events import Notification
-from schemas.playbook import LONGEST_CONDITION
+from schemas.playbook import LONGEST_CONDITION, DeviceWork
 from services.playbook.lean_cel import cel
-
-FIELDS: Final = ("type", "device", "payload", "days_to_expiration", "text")
-"""What ``event`` has in a condition."""
+from services.playbook.sight import DEVICE, FIELDS, MOST_VALUES, WORK, seen_of
 
 FUNCTIONS: Final = frozenset(
     {
@@ -40,8 +38,6 @@ LOOPS: Final = ("all", "exists", "exists_one", "existsOne")
 MOST_LOOPS: Final = 4
 MOST_SUMS: Final = 8
 """Plus signs in a condition; each may join long lists."""
-MOST_VALUES: Final = 1000
-"""Values of an event that a condition may see; every 64 characters of text count as one."""
 
 _TEXT = re.compile(
     r"""(?:[bB]?[rR]|[rR][bB])(?:\"{3}(?s:.*?)\"{3}|'{3}(?s:.*?)'{3}|"[^"\n]*"|'[^'\n]*')"""
@@ -49,9 +45,13 @@ _TEXT = re.compile(
     r"""|//[^\n]*"""
 )
 _EVENT = re.compile(r"(?<![\w.])event\b(?:\.(\w+)(?:\.(\w+)(?!\w|\s*\())?)?")
+_DEVICE = re.compile(rf"(?<![\w.]){DEVICE}\b(?:\.(\w+))?")
 _LOOP = re.compile(rf"\.(?:{'|'.join(LOOPS)})\s*\(")
 _BOUND = re.compile(rf"\.(?:{'|'.join((*LOOPS, 'map', 'filter'))})\s*\(\s*(\w+)\s*,")
-_PROBE: Final = {"type": "", "device": "", "payload": {}, "days_to_expiration": 30, "text": ""}
+_PROBE: Final = {
+    "event": {"type": "", "device": "", "ca": "", "payload": {}, "days_to_expiration": 30, "text": ""},
+    DEVICE: {name: [""] for name in WORK},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,14 @@ class Condition:
         source: the text as written.
         fields: which fields of ``event`` it reads.
         keys: which keys of the payload it reads, or None when it may read any.
+        work: whether it reads what is at hand for the device.
     """
 
     source: str
     program: cel.Program
     fields: frozenset[str]
     keys: frozenset[str] | None
+    work: bool
 
     def holds(self, context: cel.Context) -> bool | str:
         """Whether it holds; text says why it cannot be told."""
@@ -101,57 +103,21 @@ def compile_condition(source: str) -> Condition:
         faults = list(_result_faults(program))
     if faults:
         raise InputError(faults)
-    return Condition(source, program, *_reads(bare))
+    return Condition(source, program, *_reads(bare), _DEVICE.search(bare) is not None)
 
 
-def view_of(notification: Notification, fields: frozenset[str], keys: frozenset[str] | None) -> cel.Context | str:
-    """What conditions see of a notification; text says why they can see nothing."""
-    payload = notification.payload
-    view = {field: _READERS[field](notification) for field in fields if field != "payload"}
-    if "payload" in fields:
-        view["payload"] = dict(payload) if keys is None else {key: payload[key] for key in keys if key in payload}
-    if _too_much(view):
+def view_of(
+    notification: Notification, fields: frozenset[str], keys: frozenset[str] | None, work: DeviceWork
+) -> cel.Context | str:
+    """What conditions see of a notification and its device; text says why they can see nothing."""
+    seen = seen_of(notification, fields, keys, work)
+    if seen is None:
         return f"the event is too large for a condition: more than {MOST_VALUES} values"
     try:
-        return cel.Context({"event": view})
+        return cel.Context(seen)
     except BaseException as failure:  # noqa: BLE001 - as in Condition.holds
         _let_through(failure)
         return f"the event cannot be shown to a condition: {_reason(failure)}"
-
-
-def _days(notification: Notification) -> int | None:
-    days = notification.payload.get("DaysToExpiration")
-    return days if isinstance(days, int) and not isinstance(days, bool) else None
-
-
-def _text(notification: Notification) -> str:
-    error = notification.payload.get("Error")
-    return error.lower() if isinstance(error, str) else ""
-
-
-_READERS: Final[Mapping[str, Any]] = {
-    "type": lambda notification: notification.event_type,
-    "device": lambda notification: notification.device,
-    "days_to_expiration": _days,
-    "text": _text,
-}
-
-
-def _too_much(view: dict[str, Any]) -> bool:
-    left = MOST_VALUES
-    open_values: list[Any] = list(view.values())
-    while open_values:
-        value = open_values.pop()
-        left -= 1
-        if isinstance(value, dict):
-            open_values.extend(value.values())
-        elif isinstance(value, list):
-            open_values.extend(value)
-        elif isinstance(value, str):
-            left -= len(value) // 64
-        if left < 0 or len(open_values) > left:
-            return True
-    return False
 
 
 def _without_texts(source: str) -> str:
@@ -162,11 +128,12 @@ def _without_texts(source: str) -> str:
 
 def _name_faults(bare: str, references: Mapping[str, list[str]]) -> Iterator[str]:
     bound = set(_BOUND.findall(bare))
-    if "event" in bound:
-        yield "a loop must not name its variable event"
+    for name in sorted({"event", DEVICE} & bound):
+        yield f"a loop must not name its variable {name}"
     for name in references["variables"]:
-        if name != "event" and name not in bound:
-            yield f"unknown variable {name}; a condition sees only event, with {', '.join(FIELDS)}"
+        if name not in {"event", DEVICE} and name not in bound:
+            seen = f"event, with {', '.join(FIELDS)}, and {DEVICE}, with {', '.join(WORK)}"
+            yield f"unknown variable {name}; a condition sees only {seen}"
     for name in references["functions"]:
         if name.isidentifier() and name not in FUNCTIONS:  # an operator's name, such as _==_, is none
             yield f"unknown function {name}; expected one of {', '.join(sorted(FUNCTIONS))} or {', '.join(LOOPS)}"
@@ -177,6 +144,9 @@ def _field_faults(bare: str) -> Iterator[str]:
         if field not in FIELDS:
             known = ", ".join(FIELDS)
             yield f"event has no {field}; expected one of {known} (what the sender gave is in event.payload)"
+    for field in dict.fromkeys(found[1] for found in _DEVICE.finditer(bare) if found[1]):
+        if field not in WORK:
+            yield f"{DEVICE} has no {field}; expected one of {', '.join(WORK)}"
 
 
 def _loop_faults(bare: str) -> Iterator[str]:
@@ -189,7 +159,7 @@ def _loop_faults(bare: str) -> Iterator[str]:
         yield f"at most {MOST_LOOPS} of {', '.join(LOOPS)} may stand in a condition, not {len(bodies)}"
     if any(_LOOP.search(body) for body in bodies):
         yield f"none of {', '.join(LOOPS)} may stand inside another"
-    if any(_EVENT.search(body) for body in bodies):
+    if any(_EVENT.search(body) or _DEVICE.search(body) for body in bodies):
         yield "a loop reads its own variable only; compare with event outside of it"
     if any(re.search(r"\bmatches\s*\(", body) for body in bodies):
         yield "matches may not stand inside a loop; expected contains, startsWith or endsWith"
@@ -206,7 +176,7 @@ def _closing(bare: str, start: int) -> int:
 def _result_faults(program: cel.Program) -> Iterator[str]:
     """Try the condition once: an answer that is not true or false, or a broken pattern, shows at once."""
     try:
-        result = program.execute({"event": _PROBE})
+        result = program.execute(_PROBE)
     except RuntimeError as failure:
         if "not a valid regex" in str(failure) or str(failure).startswith("Internal CEL error"):
             yield f"cannot run: {_reason(failure)}"

@@ -6,23 +6,29 @@ parameters are complete, conditions are compiled, and the fields that the condit
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel
 
-from schemas.events import Notification
+from schemas.authorities import ROOT_CA
+from schemas.events import EventType, Notification
 from schemas.fleet import Fleet, SiteTargets
-from schemas.jobs import NewJob
 from schemas.limits import Budget, Limits
-from schemas.playbook import Decision, PlaybookDocument, Rule, RuleView, Targets
+from schemas.playbook import NO_WORK, Decision, DeviceWork, PlaybookDocument, Rule, RuleView, Targets
 from services.playbook.checks import complete_parameters
-from services.playbook.conditions import Condition, compile_condition, view_of
+from services.playbook.conditions import compile_condition, view_of
+from services.playbook.draft import Draft, LoadedRule, Wish
 from services.playbook.faults import shown
 from services.playbook.lean_cel import cel
+from services.playbook.sight import ca_of
 
 NO_SITES: Final = Fleet()
 """The inventory where there is none."""
+
+WorkOf = Callable[[str], DeviceWork]
+"""Gives what is at hand for a device."""
+
+_RENEW: Final = "ublox.renew_certificate"
 
 _NOTHING: Final = cel.Context({})
 """What conditions see that read nothing of the event."""
@@ -34,66 +40,34 @@ _OF_SITE: Final[Mapping[Targets, Callable[[Fleet, str], SiteTargets]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    operation: str
-    parameters: dict[str, Any]
-    unless_under_way: bool
-    limits: Limits | None
-
-
-@dataclass(frozen=True, slots=True)
-class _LoadedRule:
-    name: str
-    condition: Condition | None
-    wishes: tuple[_Wish, ...]
-    targets: Targets
-    alert: str | None
-    confirm: str | None
-
-
-@dataclass(slots=True)
-class _Draft:
-    jobs: list[NewJob] = field(default_factory=list)
-    alerts: list[str] = field(default_factory=list)
-    confirms: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-    asked: dict[tuple[str, str], list[NewJob]] = field(default_factory=dict)  # jobs by operation and target
-    idle: dict[str, list[str]] = field(default_factory=dict)  # why there are no targets, and for which rules
-    aimless: dict[str, list[str]] = field(default_factory=dict)  # the same, where there should be some
-
-    def decision(self) -> Decision:
-        return Decision(
-            jobs=tuple(self.jobs),
-            alerts=tuple(self.alerts),
-            confirms=tuple(self.confirms),
-            notes=(*self.notes, *_in_words(self.aimless)),
-            verdict="; ".join((*self.said, *_in_words(self.idle))) or "no rule matches",
-        )
-
-
 class _Reaction:
     """The enabled rules of one event type, and what their conditions read."""
 
-    __slots__ = ("_fields", "_keys", "_rules")
+    __slots__ = ("_fields", "_keys", "_rules", "_work")
 
-    def __init__(self, rules: list[_LoadedRule]) -> None:
+    def __init__(self, rules: list[LoadedRule]) -> None:
         conditions = [rule.condition for rule in rules if rule.condition]
         keys = [condition.keys for condition in conditions]
         known = [some for some in keys if some is not None]
         self._rules = tuple(rules)
         self._fields = frozenset[str]().union(*(condition.fields for condition in conditions))
         self._keys = frozenset[str]().union(*known) if len(known) == len(keys) else None
+        self._work = any(condition.work for condition in conditions)
 
-    def examine(self, notification: Notification) -> Iterator[tuple[_LoadedRule, bool | str]]:
+    def examine(self, notification: Notification, work_of: WorkOf) -> Iterator[tuple[LoadedRule, bool | str]]:
         """Each rule and whether it holds; text says why that cannot be told."""
-        view = view_of(notification, self._fields, self._keys) if self._fields else _NOTHING
+        device = notification.device
+        work = NO_WORK if device is None or not self._work else work_of(device)
+        view = view_of(notification, self._fields, self._keys, work) if self._fields or self._work else _NOTHING
         for rule in self._rules:
             if rule.condition is None:
                 yield rule, True
             else:
                 yield rule, view if isinstance(view, str) else rule.condition.holds(view)
+
+
+def _no_work(_device: str) -> DeviceWork:
+    return NO_WORK
 
 
 class Playbook:
@@ -108,7 +82,7 @@ class Playbook:
         self.document = document
         self.warnings = tuple(_warnings(document))
         self._budgets = _budgets(document)
-        by_type: defaultdict[str, list[_LoadedRule]] = defaultdict(list)
+        by_type: defaultdict[str, list[LoadedRule]] = defaultdict(list)
         for rule in document.rules:
             if rule.enabled:
                 loaded = self._load(rule, operations)
@@ -116,25 +90,26 @@ class Playbook:
                     by_type[str(event)].append(loaded)
         self._reactions = {event: _Reaction(rules) for event, rules in by_type.items()}
 
-    def decide(self, notification: Notification, fleet: Fleet = NO_SITES) -> Decision:
+    def decide(self, notification: Notification, fleet: Fleet = NO_SITES, work_of: WorkOf = _no_work) -> Decision:
         """Say what is to be done about an event. Whatever the event holds, this raises nothing.
 
         Args:
             notification: the event.
             fleet: the inventory as it is now.
+            work_of: gives what is at hand for a device; it is asked only where a condition reads it.
         """
         reaction = self._reactions.get(notification.event_type)
         if reaction is None:
             return Decision(verdict=f"no rule reacts to {shown(notification.event_type)}")
-        draft = _Draft()
+        draft = Draft()
         skipped = _skipped(notification, fleet)
-        for rule, held in reaction.examine(notification):
+        for rule, held in reaction.examine(notification, work_of):
             if held is False:
                 continue
             if rule.name in skipped:
                 draft.said.append(f"rule {rule.name}: {skipped[rule.name]}")
             elif held is True:
-                _apply(rule, notification.device, draft, fleet)
+                _apply(rule, notification, draft, fleet)
             else:
                 draft.notes.append(f"rule {rule.name}: {held}")
         return draft.decision()
@@ -150,9 +125,9 @@ class Playbook:
             return None if budget is None else Limits(budget=budget)
         return own.model_copy(update={"budget": budget})
 
-    def _load(self, rule: Rule, operations: Mapping[str, type[BaseModel]]) -> _LoadedRule:
+    def _load(self, rule: Rule, operations: Mapping[str, type[BaseModel]]) -> LoadedRule:
         wishes = tuple(
-            _Wish(
+            Wish(
                 step.operation,
                 complete_parameters(operations[step.operation], step.parameters),
                 step.unless_under_way,
@@ -161,12 +136,14 @@ class Playbook:
             for step in rule.do or ()
         )
         condition = None if rule.when is None else compile_condition(rule.when)
-        return _LoadedRule(rule.name, condition, wishes, rule.targets, rule.alert, rule.confirm)
+        return LoadedRule(rule.name, condition, wishes, rule.targets, rule.alert, rule.confirm or ())
 
-    def explain(self, notification: Notification, fleet: Fleet = NO_SITES) -> tuple[RuleView, ...]:
+    def explain(
+        self, notification: Notification, fleet: Fleet = NO_SITES, work_of: WorkOf = _no_work
+    ) -> tuple[RuleView, ...]:
         """Say of every rule, also those switched off, how it saw an event."""
         reaction = self._reactions.get(notification.event_type)
-        held = {rule.name: answer for rule, answer in reaction.examine(notification)} if reaction else {}
+        held = {rule.name: answer for rule, answer in reaction.examine(notification, work_of)} if reaction else {}
         skipped = _skipped(notification, fleet)
         return tuple(_view(rule, held.get(rule.name), skipped.get(rule.name)) for rule in self.document.rules)
 
@@ -182,22 +159,33 @@ def _budgets(document: PlaybookDocument) -> dict[str, Budget]:
     return found
 
 
-def _apply(rule: _LoadedRule, device: str | None, draft: _Draft, fleet: Fleet) -> None:
+def _apply(rule: LoadedRule, notification: Notification, draft: Draft, fleet: Fleet) -> None:
+    device = notification.device
     if rule.alert is not None:
         draft.alerts.append(rule.alert)
         draft.said.append(f"rule {rule.name}: alert")
+    elif rule.targets == "event.ca":
+        _work_on_ca(rule, ca_of(notification), draft)
     elif device is None:
         draft.notes.append(f"rule {rule.name}: the event names no device, so there is nothing to work on")
-    elif rule.confirm is not None:
-        draft.confirms.append(rule.confirm)
-        draft.said.append(f"rule {rule.name}: confirms {rule.confirm} on {device}")
+    elif rule.confirm:
+        draft.confirms.extend(rule.confirm)
+        draft.said.append(f"rule {rule.name}: confirms {', '.join(rule.confirm)} on {device}")
     else:
         for target in _targets(rule, device, draft, fleet):
             for wish in rule.wishes:
-                _ask(rule, wish, target, draft)
+                draft.ask(rule, wish, target)
 
 
-def _targets(rule: _LoadedRule, device: str, draft: _Draft, fleet: Fleet) -> tuple[str, ...]:
+def _work_on_ca(rule: LoadedRule, ca: str | None, draft: Draft) -> None:
+    if ca is None:
+        draft.notes.append(f"rule {rule.name}: the event names no root CA, so there is nothing to work on")
+        return
+    for wish in rule.wishes:
+        draft.ask(rule, wish, ROOT_CA + ca)
+
+
+def _targets(rule: LoadedRule, device: str, draft: Draft, fleet: Fleet) -> tuple[str, ...]:
     """What the rule works on. A site need not have things of every kind; a device should have a site."""
     if rule.targets == "device":
         return (device,)
@@ -212,31 +200,6 @@ def _skipped(notification: Notification, fleet: Fleet) -> Mapping[str, str]:
     """Why a rule is not applied, for each rule that the site of the event's device skips."""
     site = None if notification.device is None else fleet.site_of(notification.device)
     return dict.fromkeys(site.skip_rules, f"the site {site.name} skips it") if site else {}
-
-
-def _in_words(reasons: Mapping[str, list[str]]) -> Iterator[str]:
-    """Each reason once, with the rules that it holds for."""
-    for why, names in reasons.items():
-        yield f"{'rule' if len(names) == 1 else 'rules'} {', '.join(names)}: {why}"
-
-
-def _ask(rule: _LoadedRule, wish: _Wish, target: str, draft: _Draft) -> None:
-    asked = draft.asked.setdefault((wish.operation, target), [])
-    for job in asked:
-        if job.parameters == wish.parameters:
-            draft.notes.append(f"rule {rule.name}: rule {job.rule} already asks for the same {wish.operation}")
-            return
-    job = NewJob(
-        operation=wish.operation,
-        target=target,
-        parameters=dict(wish.parameters),
-        rule=rule.name,
-        unless_under_way=wish.unless_under_way,
-        limits=wish.limits,
-    )
-    asked.append(job)
-    draft.jobs.append(job)
-    draft.said.append(f"rule {rule.name}: {wish.operation} on {target}")
 
 
 def _view(rule: Rule, held: bool | str | None, skipped: str | None) -> RuleView:  # noqa: FBT001 - the answer of an examination
@@ -259,5 +222,12 @@ def _view(rule: Rule, held: bool | str | None, skipped: str | None) -> RuleView:
 
 def _warnings(document: PlaybookDocument) -> Iterator[str]:
     for rule in document.rules:
-        if rule.enabled and rule.on.kind == "manual":
-            yield f"rule {rule.name}: a manual trigger is kept, but nothing fires it yet"
+        if rule.enabled and rule.on.kind == "manual" and not rule.do:
+            yield f"rule {rule.name}: a manual rule without operations: there is nothing that a person could fire"
+        if rule.enabled and EventType.CERTIFICATE_EXPIRATION in rule.on.event:
+            for step in rule.do or ():
+                if step.operation == _RENEW and not step.unless_under_way:
+                    yield (
+                        f"rule {rule.name}: three notices may come of a certificate, and each makes a renewal that"
+                        " is billed; unless_under_way = true has one serve the others"
+                    )

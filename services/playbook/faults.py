@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from schemas.events import KNOWN_TYPES
+from schemas.events import KNOWN_TYPES, FoundType
 from schemas.limits import Approval, Budget, Window
 from schemas.playbook import PlaybookDocument, Rule, Step, Trigger
 from services.playbook.positions import Path, find_lines, line_of
@@ -142,7 +142,7 @@ def _in_words(kind: str, message: str, value: object, field: _Field) -> str:
     if kind == "extra_forbidden":
         return f"unknown key; {choice(field.name, field.siblings)}"
     if kind == "enum" and (field.name, field.table) == ("event", Trigger):
-        return choice(value, KNOWN_TYPES)
+        return choice(value, KNOWN_TYPES | frozenset(FoundType))
     if kind == "string_pattern_mismatch" and field.described:
         return f"expected {field.described}, not {shown(value)}"
     if kind in _TABLE_OR_ARRAY:

@@ -114,7 +114,7 @@ def _fetched(turn: Turn, since: datetime, until: datetime, lag: Lag) -> dict[str
 
     def ask(uids: Sequence[str]) -> list[_Page]:
         there.update(lag.known.keys() & set(uids))
-        return list(ublox.notices(uids, since, until))
+        return list(ublox.information.notices(uids, since, until))
 
     for pages in devices.asked(ask):
         _take_in(turn, pages, counts)
@@ -129,15 +129,24 @@ def _fetched(turn: Turn, since: datetime, until: datetime, lag: Lag) -> dict[str
 
 
 def _older(ublox: Ublox, since: datetime, until: datetime, uids: Sequence[str]) -> list[_Page]:
-    return list(ublox.notices(uids, since, until))
+    return list(ublox.information.notices(uids, since, until))
 
 
 def _take_in(turn: Turn, pages: Iterable[_Page], counts: Counter[str]) -> None:
     for page in pages:
-        readable = [document for document in page if document is not None]
+        readable = [document for document in page if document is not None and _is_storable(document)]
         counts["notices"] += len(page)
         counts["unreadable"] += len(page) - len(readable)
         counts["new"] += len(_accepted(turn, list(_arrivals(turn, readable))))
+
+
+def _is_storable(document: Mapping[str, Any]) -> bool:
+    """Whether it can be written as a body again; half a surrogate pair and whole numbers beyond 64 bits cannot."""
+    try:
+        orjson.dumps(document)
+    except TypeError:
+        return False
+    return True
 
 
 def _accepted(turn: Turn, arrivals: Sequence[Arrival]) -> list[int]:

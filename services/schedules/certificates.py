@@ -1,41 +1,46 @@
 """``ublox.scan_certificates``: has certificates renewed in time, and tells of root CAs that run out.
 
-Source: Security Services REST APIs 1.1.29, ``/device/info/get`` (ZTP) and ``/ztp/rootca/get``: `/notification/get` has
-no word for either, so a lost notice is found here. A certificate is to be renewed after two thirds of its life: the
-last third is time for a device that seldom wakes up. A root CA cannot be renewed: a person must found another and move
-its devices.
+Source: Security Services REST APIs 1.1.29, ``/device/info/get`` (CORE, PROVISIONING, ZTP): `/notification/get` has no
+word for certificates, so a lost notice is found here. When a renewal is due `services.operations.renewal_lead` says.
+
+What is seen is remembered, so that a day costs few calls: u-blox is asked of a device that is not known yet, whose
+certificate comes near its lead, whose renewal was given up, or that was not looked at for long.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final, Literal
 
-import structlog
-from cryptography import x509
 from pydantic import BaseModel, ConfigDict, Field
 
 from infra.ledger import Effects
-from schemas.jobs import NewJob
-from schemas.ublox import AuthorityLook, CertificateLook, Detail, DeviceLook
-from services.operations import PARAMETERS
-from services.playbook.checks import complete_parameters
+from infra.ledger.tables import from_us, to_us
+from schemas.ublox import Detail, DeviceLook
 from services.schedules.devices import Devices
+from services.schedules.renewals import (
+    RENEW,
+    Pace,
+    alarmed,
+    due_now,
+    evidence_of,
+    to_look_at,
+    try_again,
+    wishes,
+)
+from services.schedules.root_cas import look_at_root_cas
+from services.schedules.seen_devices import as_seen
 from services.schedules.turn import Found, Turn
-
-RENEW: Final = "ublox.renew_certificate"
-WARN_DAYS: Final = (180, 90, 60, 30, 7, 0)
-"""When u-blox itself tells of a root CA; each is told once here too (``/notification/webhook/create``)."""
 
 NEAREST: Final = "certificates.nearest_expiry"
 """The mark that holds which certificate ends first, as JSON."""
 
+LISTED: Final = "certificates.listed"
+"""The mark that holds when the account's devices were listed: microseconds since 1970 UTC."""
+
 MOST_NAMED: Final = 200
 
-_MARK: Final = "rootca:"
-_DETAILS: Final = (Detail.CORE, Detail.ZTP)
-
-log = structlog.get_logger(__name__)
+_DETAILS: Final = (Detail.CORE, Detail.PROVISIONING, Detail.ZTP)
 
 
 class ScanParameters(BaseModel):
@@ -45,99 +50,86 @@ class ScanParameters(BaseModel):
 
     renew: bool = Field(default=True, description="false: only tell; every renewal is billed")
     validity_days: int = Field(default=365, ge=30, le=3650, description="of the new certificates")
-    days_left: int = Field(default=30, ge=1, le=3650, description="counts where u-blox does not tell the whole life")
+    days_left: int = Field(
+        default=30, ge=1, le=3650, description="a third of a certificate's life where u-blox does not tell it"
+    )
+    rule: Literal["two thirds", "in time"] = Field(
+        default="two thirds",
+        description='when renewals are asked for: after two thirds of the life, or "in time" for the heartbeats',
+    )
+    look_again_days: int = Field(default=30, ge=1, le=365, description="how often a device is looked at in any case")
+    list_again_days: int = Field(default=7, ge=1, le=90, description="how often the account's devices are listed")
 
 
 def work(turn: Turn) -> Found:
-    """Look at every device and every root CA of the account."""
+    """Look at the devices that may need something, and at every root CA of the account."""
     wanted = ScanParameters.model_validate(turn.spec.parameters)
-    now = turn.means.clock()
-    ublox, devices = turn.means.ublox, Devices(turn.means.ublox)
-    looks = [look for answer in devices.asked(lambda uids: ublox.look(uids, _DETAILS)) for look in answer.values()]
-    due = [
-        look for look in looks if look.certificate and not look.blacklisted and is_due(look.certificate, now, wanted)
-    ]
-    asked = turn.ask(list(_wishes(turn, due, wanted)), _evidence(due)) if wanted.renew else 0
-    roots = {look.name: _ends(look) for look in ublox.root_cas()}
-    told = turn.means.ledger.firings.marks(_MARK)
-    crossed = {name: step for name, ends in roots.items() if (step := _step(ends, now)) is not None}
-    news = {name: step for name, step in crossed.items() if told.get(_MARK + name) != str(step)}
-    for name in sorted(news):
-        log.error("alert", alert=_words(name, roots[name], now))
-    nearest = _nearest(looks, roots)
-    marks = {_MARK + name: str(step) for name, step in crossed.items()} | {NEAREST: json.dumps(nearest)}
+    pace = Pace(
+        life_unless_told=3 * timedelta(days=wanted.days_left),
+        look_again=timedelta(days=wanted.look_again_days),
+        in_time=wanted.rule == "in time",
+    )
+    now, ledger = turn.means.clock(), turn.means.ledger
+    given_up = ledger.certificates.given_up()
+    listed = _listed(turn, timedelta(days=wanted.list_again_days), now)
+    devices = Devices(turn.means.ublox)
+    asked_of = to_look_at(listed, turn, given_up, pace)
+    looks = {
+        uid: look
+        for answer in devices.asked(lambda some: turn.means.ublox.information.look(some, _DETAILS), asked_of)
+        for uid, look in answer.items()
+    }
+    again = try_again(given_up, looks, turn) if wanted.renew else []
+    for_person = {one.target for one in given_up if one.operation == RENEW and one.job not in again}
+    due = [look for look in due_now(looks.values(), now, pace) if look.uid not in for_person]
+    asked = turn.ask(list(wishes(turn, due, wanted.validity_days, pace)), evidence_of(due)) if wanted.renew else 0
+    _remember(turn, looks, for_person)
+    if listed is not None:
+        ledger.certificates.forget(ledger.certificates.uids().difference(listed))
+    totals = ledger.certificates.totals()
+    roots = look_at_root_cas(turn, totals.by_ca)
+    nearest, count = _nearest(totals.nearest, roots.ends), totals.devices if listed is None else len(listed)
+    marks = {**roots.marks, NEAREST: json.dumps(nearest)} | ({} if listed is None else {LISTED: str(to_us(now))})
     return Found(
-        reason=f"{len(looks)} devices, {len(due)} certificates past two thirds of their life, {asked} renewals asked"
-        f" for; {len(roots)} root CAs, {len(crossed)} run out",
-        attention=bool(crossed or devices.refused) or (bool(due) and not wanted.renew),
+        reason=f"{count} devices, {devices.met} looked at; {len(due)} certificates due, {asked} renewals asked for;"
+        f" {len(roots.ends)} root CAs, {len(roots.told)} run out",
+        attention=bool(roots.told or devices.refused) or (bool(due) and not wanted.renew),
         detail={
             **devices.told(),
-            "without_certificate": sum(look.certificate is None for look in looks),
+            "devices": count,
+            "looked_at": devices.met,
+            "without_certificate": totals.without,
             "due": len(due),
             "due_devices": sorted(look.uid for look in due)[:MOST_NAMED],
             "asked": asked,
-            "root_cas": [_words(name, roots[name], now) for name in sorted(crossed)],
+            "tried_again": again[:MOST_NAMED],
+            "root_cas": roots.told,
             "nearest_expiry": nearest,
         },
         effects=Effects(marks=marks),
     )
 
 
-def is_due(certificate: CertificateLook, now: datetime, wanted: ScanParameters) -> bool:
-    """Whether two thirds of a certificate's life are over; where its life is not told, whether few days are left."""
-    if certificate.expires_at is None:
-        return False
-    days = certificate.validity_days
-    rest = timedelta(days=days) / 3 if days else timedelta(days=wanted.days_left)
-    return now >= certificate.expires_at - rest
-
-
-def _wishes(turn: Turn, due: Sequence[DeviceLook], wanted: ScanParameters) -> Iterator[NewJob]:
-    parameters = complete_parameters(PARAMETERS[RENEW], {"validity_days": wanted.validity_days})
-    fleet = turn.means.fleet()
-    for look in due:
-        site = fleet.site_of(look.uid)
-        yield turn.wish(RENEW, look.uid, parameters, site=None if site is None else site.name)
-
-
-def _evidence(due: Sequence[DeviceLook]) -> Any:
-    """What a renewal should know of why it was asked for; the expiry lets it go ahead of a window."""
-    of = {look.uid: look.certificate for look in due}
-
-    def evidence(job: NewJob) -> Mapping[str, Any]:
-        certificate = of[job.target]
-        ends = certificate and certificate.expires_at
-        serial = f"{certificate.serial:x}" if certificate else None
-        return {"type": "certificate scan", "serial": serial, "expires": ends and ends.isoformat()}
-
-    return evidence
-
-
-def _ends(look: AuthorityLook) -> datetime | None:
-    """When a root CA ends, by its certificate, or by what was promised where that cannot be read."""
-    try:
-        return x509.load_pem_x509_certificate((look.pem or "").encode()).not_valid_after_utc
-    except ValueError:
-        return look.promised_until
-
-
-def _step(ends: datetime | None, now: datetime) -> int | None:
-    """The last of the warning days that has come."""
-    if ends is None:
+def _listed(turn: Turn, every: timedelta, now: datetime) -> list[str] | None:
+    """The devices of the account, where it is time to list them."""
+    mark = turn.means.ledger.firings.marks(LISTED).get(LISTED)
+    if mark is not None and now - from_us(int(mark)) < every:
         return None
-    return min((days for days in WARN_DAYS if ends - now <= timedelta(days=days)), default=None)
+    return list(turn.means.ublox.devices.walk())
 
 
-def _words(name: str, ends: datetime | None, now: datetime) -> str:
-    days = 0 if ends is None else (ends - now).days
-    when = f"runs out in {days} days" if days >= 0 else f"ran out {-days} days ago"
-    return f"root CA {name} {when}: found another one and move its devices"
+def _remember(turn: Turn, looks: Mapping[str, DeviceLook], for_person: Iterable[str]) -> None:
+    """Write what was seen, and raise an alarm for what comes too late; a person was told of some already."""
+    now, ledger, told = turn.means.clock(), turn.means.ledger, set(for_person)
+    before = ledger.certificates.some(looks)
+    fresh = {uid: as_seen(look, now) for uid, look in looks.items()}
+    ledger.certificates.store(
+        [seen if uid in told else alarmed(seen, before.get(uid), looks[uid], now) for uid, seen in fresh.items()]
+    )
 
 
-def _nearest(looks: Sequence[DeviceLook], roots: Mapping[str, datetime | None]) -> dict[str, str] | None:
-    ends = [
-        (look.certificate.expires_at, look.uid) for look in looks if look.certificate and look.certificate.expires_at
-    ]
+def _nearest(certificate: tuple[str, datetime] | None, roots: Mapping[str, datetime | None]) -> dict[str, str] | None:
+    ends = [] if certificate is None else [(certificate[1], certificate[0])]
     ends += [(at, f"root CA {name}") for name, at in roots.items() if at is not None]
     if not ends:
         return None

@@ -1,6 +1,6 @@
 """Asks u-blox about every device of the account, a hundred at a time; one that it refuses spoils no other's answer."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
@@ -25,14 +25,18 @@ class Devices:
         self.met = 0
         self.refused: dict[str, str] = {}
 
-    def asked(self, call: Callable[[Sequence[str]], T]) -> Iterator[T]:
+    def asked(self, call: Callable[[Sequence[str]], T], uids: Iterable[str] | None = None) -> Iterator[T]:
         """The answers of a call for all devices; a batch that is refused is halved until who causes it stands alone.
+
+        Args:
+            call: asks u-blox about some devices.
+            uids: these devices instead of those of the account.
 
         Raises:
             UpstreamError: it holds for more than one device.
         """
-        uids = self._ublox.list_devices()
-        while batch := list(islice(uids, BATCH)):
+        left = self._ublox.devices.walk() if uids is None else iter(uids)
+        while batch := list(islice(left, BATCH)):
             self.met += len(batch)
             yield from self.asked_of(batch, call)
 

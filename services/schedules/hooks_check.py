@@ -10,7 +10,7 @@ def work(turn: Turn) -> Found:
     if means.public_url is None:
         return Found(reason="KEYTURN_PUBLIC_URL is not set, so there is nothing to compare with")
     wanted = Registration.of(means.public_url, means.webhook_tokens)
-    steps = plan(wanted, means.ublox.list_webhooks(), known_tokens(means.ledger))
+    steps = plan(wanted, means.ublox.webhooks.walk(), known_tokens(means.ledger))
     wrong = changes(steps)
     if not wrong:
         return Found(reason=f"{len(steps)} webhooks are as the settings say", detail={"steps": shown(steps)})

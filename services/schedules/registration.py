@@ -144,11 +144,11 @@ def sync(
     for done, step in enumerate(steps):
         told(done)
         if step.action == CREATE:
-            ublox.create_webhook(step.url, token=wanted.token, event_type=EventType(step.types[0]))
+            ublox.webhooks.create(step.url, token=wanted.token, event_type=EventType(step.types[0]))
         elif step.action == TOKEN:
-            ublox.change_webhook_token(step.url, token=wanted.token)
+            ublox.webhooks.change_token(step.url, token=wanted.token)
         elif step.action == REMOVE:
-            ublox.delete_webhook(step.url)
+            ublox.webhooks.delete(step.url)
         with ledger.database.writing() as connection:
             _remember(connection, ledger, step, wanted, now)
     told(len(steps))

@@ -43,12 +43,12 @@ _ALL: Final = (
     ),
     Action(
         name="ublox.scan_certificates",
-        summary="has certificates renewed after two thirds of their life, and tells of root CAs that run out",
+        summary="has certificates renewed in time, and tells of root CAs that run out",
         parameters=certificates.ScanParameters,
         work=certificates.work,
     ),
     Action(
-        name="ublox.check_clones",
+        name="ublox.scan_clones",
         summary="tells of cloned and suspicious devices",
         parameters=NoParameters,
         work=clones.work,

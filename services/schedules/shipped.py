@@ -14,7 +14,7 @@ from services.schedules.rules import rules_of, schedule_of, spec_of
 SHIPPED: Final[Mapping[str, tuple[str, Spec]]] = {
     "notification-catch-up": ("ublox.catch_up", Spec(every_seconds=900)),
     "certificate-scan": ("ublox.scan_certificates", Spec(cron="0 3 * * *", jitter_seconds=3600)),
-    "clone-check": ("ublox.check_clones", Spec(cron="30 4 * * *", jitter_seconds=3600)),
+    "clone-check": ("ublox.scan_clones", Spec(cron="30 4 * * *", jitter_seconds=3600)),
     "webhook-check": ("ublox.check_webhooks", Spec(cron="45 5 * * *", jitter_seconds=3600)),
     "mobile-key-age": ("mobile_keys.check_ages", Spec(cron="0 4 1 * *", jitter_seconds=3600)),
     "vault-seals": ("vault.check_seals", Spec(cron="0 5 * * *", jitter_seconds=3600)),

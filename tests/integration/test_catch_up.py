@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -176,18 +177,16 @@ def test_a_run_that_was_cut_short_is_done_again_and_names_everything(house: Hous
     happen(house, house.recruit(250))
     clock.forward(minutes=15)
     house.sweep()
-    notices_of, calls = house.means.ublox.notices, iter(range(10))
+    notices_of, calls = house.means.ublox.information.notices, iter(range(10))
 
     class Flaky:
-        def list_devices(self) -> Iterator[str]:
-            return house.means.ublox.list_devices()
-
         def notices(self, uids: list[str], since: datetime, until: datetime) -> Any:
             if next(calls) == 1:
                 house.turn(error_rate=1)
             return notices_of(uids, since, until)
 
-    house.performer(ublox=Flaky()).perform(CATCH_UP)
+    flaky = SimpleNamespace(devices=house.means.ublox.devices, information=Flaky())
+    house.performer(ublox=flaky).perform(CATCH_UP)
     assert (house.last("catch").state, len(receipts(house.ledger, "poll"))) == (FiringState.WAITING, 100)
     assert house.ledger.firings.marks("ublox.") == {}
     house.turn(error_rate=0)
@@ -202,17 +201,15 @@ class _Choosy:
 
     def __init__(self, house: House, *refused: str) -> None:
         self._ublox = house.means.ublox
+        self.devices, self.information = self._ublox.devices, self
         self.refused = set(refused)
         self.asked: list[tuple[set[str], datetime]] = []
-
-    def list_devices(self) -> Iterator[str]:
-        return self._ublox.list_devices()
 
     def notices(self, uids: list[str], since: datetime, until: datetime) -> Any:
         if self.refused & set(uids):
             raise Refused("is not yours", call="/notification/get", status=403)
         self.asked.append((set(uids), since))
-        return self._ublox.notices(uids, since, until)
+        return self._ublox.information.notices(uids, since, until)
 
 
 def test_a_device_that_is_refused_is_named_and_holds_no_other_back(house: House, clock: Clock) -> None:
@@ -302,6 +299,27 @@ def test_a_notice_that_makes_no_sense_is_counted_and_sinks_no_other(house: House
     assert [row["state"] for row in found] == ["malformed", "planned"]
     assert "Payload must be a JSON object" in found[0]["verdict"]
     assert good["Payload"] != odd["Payload"]
+
+
+@pytest.mark.parametrize("value", [10**30, "half a pair \ud800"])
+def test_a_notice_that_cannot_be_written_again_is_counted_and_sinks_no_other(
+    house: House, clock: Clock, value: object
+) -> None:
+    house.only(often(clock))
+    _, odd = happen(house, house.recruit(2))
+    choosy = _Choosy(house)
+    whole = choosy.notices
+
+    def notices(uids: list[str], since: datetime, until: datetime) -> Any:
+        for page in whole(uids, since, until):
+            yield [{**one, "Payload": value} if one["ROTPublicUID"] == odd["ROTPublicUID"] else one for one in page]
+
+    choosy.notices = notices  # type: ignore[method-assign] # the odd notice comes only this way
+    clock.forward(minutes=15)
+    house.sweep()
+    house.performer(ublox=choosy).perform(CATCH_UP)
+    assert len(receipts(house.ledger, "poll")) == 1
+    assert house.last("catch").detail["unreadable"] == 1
 
 
 def test_a_source_that_is_quiet_for_longer_than_usual_raises_one_alarm(house: House, clock: Clock) -> None:

@@ -83,7 +83,7 @@ class House:
             Meters(guards.coordination).live("machine:1", QUEUES)
             ublox = make_ublox(settings, guards)
             wanted = Registration.of(settings.public_url, settings.webhook_tokens)
-            steps = plan(wanted, ublox.list_webhooks(), known_tokens(self.ledger))
+            steps = plan(wanted, ublox.webhooks.walk(), known_tokens(self.ledger))
             sync(wanted, steps, ublox=ublox, ledger=self.ledger, now=now())
 
     def findings(self) -> dict[str, Finding]:

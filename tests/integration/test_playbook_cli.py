@@ -43,19 +43,19 @@ def written(folder: Path, content: str | bytes | dict[str, Any], name: str = "fi
 def test_check_says_ok_and_shows_the_rules(tmp_path: Path) -> None:
     result = run("check", written(tmp_path, default_text()))
     assert result.exit_code == 0
-    assert result.stdout.startswith("ok, 9 rules\n")
+    assert result.stdout.startswith("ok, 16 rules\n")
     for word in ("root-ca-expiring", "confirm", "event.text"):
         assert word in result.stdout
 
 
-def test_check_shows_what_is_kept_but_not_fired(tmp_path: Path) -> None:
+def test_check_shows_what_nobody_can_fire(tmp_path: Path) -> None:
     rules = '[[rules]]\nname = "s"\nenabled = false\non = { manual = true }\nalert = "[a]"\n'
     rules += '[[rules]]\nname = "t"\non = { manual = true }\nalert = "b"\n'
     result = run("check", written(tmp_path, f"version = 1\n{rules}"))
     assert result.exit_code == 0
     assert "s (disabled)" in result.stdout
     assert "[a]" in result.stdout
-    assert "note: rule t: a manual trigger is kept, but nothing fires it yet" in result.stdout
+    assert "note: rule t: a manual rule without operations: there is nothing that a person could fire" in result.stdout
     assert "rule s:" not in result.stdout
 
 
@@ -130,6 +130,18 @@ def test_test_shows_what_would_happen(tmp_path: Path) -> None:
         ("DEVICE_BOOTSTRAP_EVENT", {}, "note     rule rotate-key-of-new-device: the condition failed"),
         ("DEVICE_CERTIFICATE_EXPIRATION_EVENT", {}, f"job      ublox.renew_certificate on {DEVICE} with"),
         ("DEVICE_CERTIFICATE_EXPIRATION_EVENT", {}, "unless under way"),
+        (
+            "DEVICE_BOOTSTRAP_EVENT",
+            {"IsBlacklisted": True},
+            '{"listed":false} unless under way, once an operator agrees',
+        ),
+        ("DEVICE_CLONED", {}, '"ca_name":null} unless under way, once an operator agrees'),
+        ("DEVICE_SUSPICIOUS", {}, "unless under way, once an operator agrees"),
+        (
+            "ROOTCA_EXPIRATION_EVENT",
+            {"CertificateAuthorityName": "ca.example"},
+            "unless under way, once an admin agrees",
+        ),
     ],
 )
 def test_test_reads_standard_input(kind: str, payload: dict[str, Any], line: str) -> None:
@@ -137,6 +149,14 @@ def test_test_reads_standard_input(kind: str, payload: dict[str, Any], line: str
     result = run("test", "-", stdin=json.dumps(document).encode())
     assert result.exit_code == 0
     assert line in result.stdout
+
+
+def test_test_says_what_a_job_will_wait_for(tmp_path: Path) -> None:
+    text = 'version = 1\n[[rules]]\nname = "x"\non = { event = "DEVICE_BOOTSTRAP_EVENT" }\n'
+    text += 'window = { opens = 02:00:00, closes = 05:30:00, timezone = "Europe/Paris" }\n'
+    text += 'budget = { jobs = 9, per = "hour" }\n[[rules.do]]\noperation = "ublox.renew_certificate"\n'
+    result = run("test", written(tmp_path, BOOTSTRAP), "--playbook", written(tmp_path, text, "play"))
+    assert '"when":"now"}, between 02:00 and 05:30 Europe/Paris, at most 9 per hour' in result.stdout
 
 
 def test_test_as_json_with_a_playbook(tmp_path: Path) -> None:
@@ -147,7 +167,7 @@ def test_test_as_json_with_a_playbook(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert answer["event"]["device"] == DEVICE
     assert answer["rules"][0]["matched"] is True
-    assert answer["jobs"][0]["parameters"] == {"validity_days": 365}
+    assert answer["jobs"][0]["parameters"] == {"validity_days": 365, "when": "now"}
     assert answer["verdict"] == f"rule x: ublox.renew_certificate on {DEVICE}"
 
 

@@ -1,8 +1,9 @@
-"""The shipped checks: certificates and root CAs, clones, mobile keys, seals, webhooks."""
+"""The shipped checks: root CAs, clones, mobile keys, seals, webhooks."""
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,14 +14,15 @@ from structlog.testing import capture_logs
 from infra.ledger import Ledger
 from infra.ledger.tables import mobile_keys, secrets, to_us
 from schemas.fleet import Fleet
-from schemas.schedules import FiringState
-from schemas.ublox import CertificateLook
-from services.schedules.certificates import NEAREST, ScanParameters, is_due
+from schemas.schedules import FiringState, Spec
+from schemas.ublox import Suspect
+from services.schedules import clones
+from services.schedules.turn import Turn
 from tests.conftest import Clock
 from tests.support.ledger import rows
 from tests.support.rounds import House, housed, schedule
 
-SCAN, CLONES = "ublox.scan_certificates", "ublox.check_clones"
+SCAN, CLONES = "ublox.scan_certificates", "ublox.scan_clones"
 
 
 @pytest.fixture
@@ -40,53 +42,6 @@ def fire(house: House, kind: str, **means: Any) -> list[str]:
     with capture_logs() as logs:
         house.performer(**means).perform(kind)
     return [log["alert"] for log in logs if log["event"] == "alert"]
-
-
-def test_certificates_past_two_thirds_of_their_life_are_renewed(house: House, clock: Clock) -> None:
-    daily(house, SCAN)
-    fresh = house.recruit(150)
-    old = house.recruit(3, certificate_days_left=100)
-    house.recruit(1, certificate_days_left=100, blacklisted=True)
-    fire(house, SCAN)
-    jobs = rows(house.ledger, "SELECT target, operation, rule, parameters, evidence, event_id FROM jobs")
-    assert sorted(job["target"] for job in jobs) == old
-    assert {(job["operation"], job["rule"], job["event_id"]) for job in jobs} == {
-        ("ublox.renew_certificate", "schedule:daily", None)
-    }
-    evidence = json.loads(jobs[0]["evidence"])
-    assert datetime.fromisoformat(evidence["expires"]) > clock() + timedelta(days=99)
-    assert house.last("daily").detail["devices"] == len(fresh) + 4
-    assert house.last("daily").state is FiringState.SUCCEEDED
-    nearest = json.loads(house.ledger.firings.marks(NEAREST)[NEAREST])
-    assert datetime.fromisoformat(nearest["at"]) < clock() + timedelta(days=101)
-
-
-def test_a_renewal_that_is_under_way_serves_the_next_scan(house: House, clock: Clock) -> None:
-    daily(house, SCAN)
-    house.recruit(1, certificate_days_left=100)
-    fire(house, SCAN)
-    house.runner.perform("ublox.renew_certificate")
-    clock.forward(days=1)
-    fire(house, SCAN)
-    assert len(rows(house.ledger, "SELECT id FROM jobs")) == 1
-    assert house.last("daily").detail["asked"] == 1
-
-
-def test_a_scan_may_only_tell(house: House) -> None:
-    daily(house, SCAN, renew=False)
-    old = house.recruit(1, certificate_days_left=100)
-    fire(house, SCAN)
-    assert rows(house.ledger, "SELECT id FROM jobs") == []
-    assert (house.last("daily").state, house.last("daily").detail["due_devices"]) == (FiringState.ATTENTION, old)
-
-
-@pytest.mark.parametrize(
-    ("validity", "left", "due"),
-    [(90, 31, False), (90, 30, True), (None, 31, False), (None, 30, True), (3650, 1216, True)],
-)
-def test_the_last_third_of_a_life_is_time_to_renew(validity: int | None, left: int, *, due: bool, clock: Clock) -> None:
-    look = CertificateLook(serial=1, ca_name="ca", expires_at=clock() + timedelta(days=left), validity_days=validity)
-    assert is_due(look, clock(), ScanParameters()) is due
 
 
 def test_a_root_ca_that_runs_out_is_told_once_for_each_step(house: House, clock: Clock) -> None:
@@ -115,6 +70,42 @@ def test_cloned_and_suspicious_devices_are_told_once(house: House, clock: Clock)
     clock.forward(days=1)
     assert fire(house, CLONES) == []
     assert house.last("daily").state is FiringState.ATTENTION
+
+
+@pytest.mark.parametrize("reason", ["x" * 5_000, "nul \0 and half a pair \ud800", ""])
+def test_whatever_u_blox_says_of_a_suspect_it_is_told_once(house: House, clock: Clock, reason: str) -> None:
+    uid = house.recruit(1)[0]
+    suspects = SimpleNamespace(clones=lambda *_: [], suspects=lambda _: [Suspect(uid=uid, reason=reason)])
+    ublox = SimpleNamespace(devices=SimpleNamespace(walk=lambda: iter([uid])), information=suspects)
+    daily(house, CLONES)
+    assert len(fire(house, CLONES, ublox=ublox)) == 1
+    assert house.last("daily").state is FiringState.ATTENTION
+    clock.forward(days=1)
+    assert fire(house, CLONES, ublox=ublox) == []
+
+
+def test_a_finding_of_the_clone_check_is_an_event_that_the_playbook_answers_once(house: House, clock: Clock) -> None:
+    """The containment waits for a person; a check that dies before it has ended writes the same event again."""
+    daily(house, CLONES)
+    (uid,) = house.recruit(1)
+    house.turn(cloned_devices=[uid])
+    house.sweep()
+    firing = house.ledger.firings.claim(CLONES, worker="dies", now=clock(), lease=timedelta(seconds=1))
+    assert firing is not None
+    clones.work(Turn(firing, house.means, Spec(every_seconds=86_400)))
+    clock.forward(seconds=2)
+    for _ in range(3):
+        fire(house, CLONES)
+        clock.forward(days=1)
+    house.planner.plan_waiting()
+    events = rows(house.ledger, "SELECT event_type, device, source FROM events")
+    assert events == [{"event_type": "DEVICE_CLONED", "device": uid, "source": "poll"}]
+    jobs = rows(house.ledger, "SELECT operation, target, state, reason FROM jobs ORDER BY id")
+    assert [(job["operation"], job["target"], job["state"]) for job in jobs] == [
+        ("ublox.revoke_certificate", uid, "held"),
+        ("ublox.set_whitelist", uid, "held"),
+    ]
+    assert all("approval by an operator" in job["reason"] for job in jobs)
 
 
 def mobile_key(house: House, location: str, days: int, number: int, *, dropped: bool = False) -> None:

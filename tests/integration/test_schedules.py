@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -157,76 +158,76 @@ def test_what_a_firing_causes_is_committed_with_it_or_not_at_all(house: House, c
 
 
 def test_a_lease_is_renewed_while_the_work_lasts(house: House, clock: Clock) -> None:
-    house.only(schedule("often", "ublox.check_clones", clock(), every_seconds=3600))
+    house.only(schedule("often", "ublox.scan_clones", clock(), every_seconds=3600))
     house.sweep()
     performer = house.performer()
 
     class Slow:
-        def list_devices(self) -> Iterator[str]:
+        def walk(self) -> Iterator[str]:
             clock.forward(seconds=25)
             performer.keep_leases()
             clock.forward(seconds=25)
             assert house.ledger.firings.ready(clock()) == []
             return iter(())
 
-    performer._means = replace(house.means, ublox=cast("Ublox", Slow()))  # noqa: SLF001 - one slow call is all it needs
-    performer.perform("ublox.check_clones")
+    performer._means = replace(house.means, ublox=cast("Ublox", SimpleNamespace(devices=Slow())))  # noqa: SLF001 - one slow call is all it needs
+    performer.perform("ublox.scan_clones")
     assert states(house, "often") == ["succeeded"]
 
 
 def test_passing_trouble_is_tried_again_and_then_told(house: House, clock: Clock) -> None:
-    house.only(schedule("often", "ublox.check_clones", clock(), every_seconds=3600))
+    house.only(schedule("often", "ublox.scan_clones", clock(), every_seconds=3600))
     house.sweep()
     house.turn(error_rate=1)
     for attempt in (1, 2):
-        house.performer().perform("ublox.check_clones")
+        house.performer().perform("ublox.scan_clones")
         assert house.last("often").state is FiringState.WAITING
         assert "answered 503" in house.last("often").reason
         assert house.last("often").detail["attempt"] == attempt
-        assert house.performer().perform("ublox.check_clones") == 0  # not before its time
+        assert house.performer().perform("ublox.scan_clones") == 0  # not before its time
         clock.forward(seconds=60)
-    house.performer().perform("ublox.check_clones")
+    house.performer().perform("ublox.scan_clones")
     assert states(house, "often") == ["failed"]
     assert house.last("often").reason.endswith("(after 3 attempts)")
 
 
 def test_it_is_tried_no_longer_than_until_the_next_moment(house: House, clock: Clock) -> None:
-    house.only(schedule("often", "ublox.check_clones", clock(), every_seconds=10))
+    house.only(schedule("often", "ublox.scan_clones", clock(), every_seconds=10))
     house.sweep()
 
     class Away:
-        def list_devices(self) -> Iterator[str]:
+        def walk(self) -> Iterator[str]:
             raise TryAgain("u-blox is away", call="/device/list/get", retry_after=11)
 
-    house.performer(ublox=Away()).perform("ublox.check_clones")
+    house.performer(ublox=SimpleNamespace(devices=Away())).perform("ublox.scan_clones")
     assert states(house, "often") == ["failed"]
 
 
 def test_a_refusal_is_told_at_once(house: House, clock: Clock) -> None:
-    house.only(schedule("often", "ublox.check_clones", clock(), every_seconds=3600))
+    house.only(schedule("often", "ublox.scan_clones", clock(), every_seconds=3600))
     house.sweep()
 
     class Refusing:
-        def list_devices(self) -> Iterator[str]:
+        def walk(self) -> Iterator[str]:
             raise Refused("the quota is spent", call="/device/list/get", status=403)
 
     with capture_logs() as logs:
-        house.performer(ublox=Refusing()).perform("ublox.check_clones")
+        house.performer(ublox=SimpleNamespace(devices=Refusing())).perform("ublox.scan_clones")
     assert (states(house, "often"), house.last("often").reason) == (["failed"], "the quota is spent")
     assert ("schedule failed", "error") in [(log["event"], log["log_level"]) for log in logs]
 
 
 def test_our_own_fault_is_told_without_what_it_quotes(house: House, clock: Clock) -> None:
-    house.only(schedule("often", "ublox.check_clones", clock(), every_seconds=10))
+    house.only(schedule("often", "ublox.scan_clones", clock(), every_seconds=10))
     house.sweep()
 
     class Broken:
-        def list_devices(self) -> Iterator[str]:
+        def walk(self) -> Iterator[str]:
             raise ZeroDivisionError("secret words")
 
-    house.performer(ublox=Broken()).perform("ublox.check_clones")
+    house.performer(ublox=SimpleNamespace(devices=Broken())).perform("ublox.scan_clones")
     clock.forward(seconds=60)
-    house.performer(ublox=Broken()).perform("ublox.check_clones")
+    house.performer(ublox=SimpleNamespace(devices=Broken())).perform("ublox.scan_clones")
     assert "ZeroDivisionError" in house.last("often").reason
     assert "secret" not in str(house.last("often").detail)
 

@@ -35,7 +35,7 @@ def house(ledger: Ledger, clock: Clock) -> Iterator[House]:
 
 def planned(house: House, *tokens: SecretStr, base: str = BASE) -> tuple[Registration, list[Step]]:
     wanted = Registration.of(base, tokens or (OLD,))
-    return wanted, plan(wanted, house.means.ublox.list_webhooks(), known_tokens(house.ledger))
+    return wanted, plan(wanted, house.means.ublox.webhooks.walk(), known_tokens(house.ledger))
 
 
 def synced(house: House, *tokens: SecretStr, base: str = BASE) -> list[str]:
@@ -96,16 +96,22 @@ def test_what_this_ledger_did_not_register_gets_the_token_once(house: House) -> 
 
 def test_a_run_that_was_cut_short_goes_on(house: House) -> None:
     wanted, steps = planned(house)
-    create, calls = house.means.ublox.create_webhook, iter(range(6))
+    create, calls = house.means.ublox.webhooks.create, iter(range(6))
 
     class Flaky:
-        def create_webhook(self, url: str, *, token: SecretStr, event_type: EventType) -> None:
+        def create(self, url: str, *, token: SecretStr, event_type: EventType) -> None:
             if next(calls) == 3:
                 raise TryAgain("u-blox is away", call="/notification/webhook/create")
             create(url, token=token, event_type=event_type)
 
     with pytest.raises(TryAgain):
-        sync(wanted, steps, ublox=cast("Ublox", Flaky()), ledger=house.ledger, now=house.clock())
+        sync(
+            wanted,
+            steps,
+            ublox=cast("Ublox", SimpleNamespace(webhooks=Flaky())),
+            ledger=house.ledger,
+            now=house.clock(),
+        )
     assert synced(house) == ["create"] * 3
     assert registered(house) == as_wanted(OLD)
 
@@ -147,9 +153,9 @@ def test_a_sync_that_stopped_half_way_says_in_the_audit_what_was_done(
     def create(url: str, **how: Any) -> None:
         if next(calls) == 2:
             raise TryAgain("u-blox is away", call="/hook/create")
-        ublox.create_webhook(url, **how)
+        ublox.webhooks.create(url, **how)
 
-    stand_in = SimpleNamespace(list_webhooks=ublox.list_webhooks, create_webhook=create, close=lambda: None)
+    stand_in = SimpleNamespace(webhooks=SimpleNamespace(walk=ublox.webhooks.walk, create=create), close=lambda: None)
     monkeypatch.setattr(wiring, "make_ublox", lambda _: stand_in)
     stopped = CliRunner().invoke(app, ["webhooks", "sync", "--no-probe", "--reason", "first time"])
     assert isinstance(stopped.exception, TryAgain)

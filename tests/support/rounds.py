@@ -26,6 +26,7 @@ from services.sandbox.ublox.dials import Dials
 from services.sandbox.ublox.fleet import Recruits
 from services.sandbox.ublox.twin import API_KEY, API_SECRET, Twin
 from services.schedules import ACTIONS, Beat, Means, Performer, Terms, Wanted
+from services.schedules.seen_devices import remembering
 from services.settling import Patience
 from services.sweep import sweep
 from tests.conftest import Clock
@@ -51,9 +52,11 @@ class House:
         self.tools = Tools(
             ublox=ublox,
             note=ledger.work.note,
+            children=ledger.work.children,
             clock=clock,
             renewal_look_every=timedelta(hours=1),
             renewal_deadline=timedelta(days=14),
+            remember=remembering(ledger, clock),
         )
         terms = RunnerTerms(worker="runner", lease=LEASE, linger=0.0, patience=PATIENCE)
         self.runner = Runner(ledger, self.tools, terms, ring=self.bell, clock=clock)

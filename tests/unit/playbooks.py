@@ -25,6 +25,29 @@ class RenewCertificate(BaseModel):
     """As the real operation has it."""
 
     validity_days: int = Field(default=365, ge=30, le=3650)
+    when: Literal["now", "in time"] = "now"
+
+
+class Certificate(BaseModel):
+    """As the real operations on certificates have it."""
+
+    after_revocation: bool = False
+
+
+class SetWhitelist(BaseModel):
+    """As the real operation has it."""
+
+    listed: bool
+
+
+class SetProvisioning(BaseModel):
+    """As the real operation has it."""
+
+
+class RollRootCa(BaseModel):
+    """As the real operation has it."""
+
+    new_ca: str | None = None
 
 
 class ReconfigureTap(BaseModel):
@@ -50,6 +73,13 @@ class Drifting(BaseModel):
 OPERATIONS: Final[Mapping[str, type[BaseModel]]] = {
     "ublox.rotate_e2e_key": RotateE2EKey,
     "ublox.renew_certificate": RenewCertificate,
+    "ublox.replace_certificate": Certificate,
+    "ublox.revoke_certificate": Certificate,
+    "ublox.transfer_root_ca": Certificate,
+    "ublox.delete_certificate": Certificate,
+    "ublox.set_whitelist": SetWhitelist,
+    "ublox.set_provisioning": SetProvisioning,
+    "ublox.roll_root_ca": RollRootCa,
     "tap.reconfigure": ReconfigureTap,
     "twon.rotate_mobile_key": RotateMobileKey,
     "centagate.register_token": RegisterToken,

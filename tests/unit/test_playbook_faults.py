@@ -92,21 +92,23 @@ EXPECTED_FAULTS = [
     "line 5, rule 1 ('Bad Name'), name: expected lower case letters, digits and hyphens, unique, not 'Bad Name'",
     (
         "line 6, rule 1 ('Bad Name'), on.event: expected one of DEVICE_BOOTSTRAP_EVENT,"
-        " DEVICE_CERTIFICATE_EXPIRATION_EVENT, DEVICE_CERTIFICATE_RENEWAL_EVENT,"
-        " DEVICE_ERRORS_EVENT, DEVICE_PROPERTIES_CHANGE_EVENT, ROOTCA_EXPIRATION_EVENT,"
+        " DEVICE_CERTIFICATE_EXPIRATION_EVENT, DEVICE_CERTIFICATE_RENEWAL_EVENT, DEVICE_CLONED,"
+        " DEVICE_ERRORS_EVENT, DEVICE_PROPERTIES_CHANGE_EVENT, DEVICE_SUSPICIOUS, ROOTCA_EXPIRATION_EVENT,"
         " not 'DEVICE_BOOTSTRAP_EVNT' (did you mean 'DEVICE_BOOTSTRAP_EVENT'?)"
     ),
     (
-        "line 7, rule 1 ('Bad Name'), when: event has no foo; expected one of type, device, payload,"
+        "line 7, rule 1 ('Bad Name'), when: event has no foo; expected one of type, device, ca, payload,"
         " days_to_expiration, text (what the sender gave is in event.payload)"
     ),
     (
-        "line 7, rule 1 ('Bad Name'), when: unknown variable evnt; a condition sees only event, with type, device,"
-        " payload, days_to_expiration, text"
+        "line 7, rule 1 ('Bad Name'), when: unknown variable evnt; a condition sees only event, with type, device, ca,"
+        " payload, days_to_expiration, text, and device, with under_way, asked, parked"
     ),
     (
         "line 10, rule 1 ('Bad Name'), step 1, operation: expected one of centagate.register_token,"
-        " tap.reconfigure, test.drift, twon.rotate_mobile_key, ublox.renew_certificate, ublox.rotate_e2e_key,"
+        " tap.reconfigure, test.drift, twon.rotate_mobile_key, ublox.delete_certificate, ublox.renew_certificate,"
+        " ublox.replace_certificate, ublox.revoke_certificate, ublox.roll_root_ca, ublox.rotate_e2e_key,"
+        " ublox.set_provisioning, ublox.set_whitelist, ublox.transfer_root_ca,"
         " not 'ublox.rotate_e2e'"
         " (did you mean 'ublox.rotate_e2e_key'?)"
     ),
@@ -130,12 +132,17 @@ EXPECTED_FAULTS = [
     "line 29, rule 3 (two), name: expected a unique name, but rule 2 has it too",
     (
         "line 30, rule 3 (two), on.event: ROOTCA_EXPIRATION_EVENT names no device, so there is nothing to work on;"
-        " expected alert"
+        ' expected alert, or targets = "event.ca"'
     ),
-    ("line 31, rule 3 (two), targets: expected 'device', 'site.taps', 'site.locations' or 'site.tokens', not 'site'"),
+    (
+        "line 31, rule 3 (two), targets: expected 'device', 'site.taps', 'site.locations', 'site.tokens' or"
+        " 'event.ca', not 'site'"
+    ),
     (
         "line 36, rule 3 (two), confirm: expected one of centagate.register_token, tap.reconfigure, test.drift,"
-        " twon.rotate_mobile_key, ublox.renew_certificate, ublox.rotate_e2e_key, not 'nope'"
+        " twon.rotate_mobile_key, ublox.delete_certificate, ublox.renew_certificate, ublox.replace_certificate,"
+        " ublox.revoke_certificate, ublox.roll_root_ca, ublox.rotate_e2e_key, ublox.set_provisioning,"
+        " ublox.set_whitelist, ublox.transfer_root_ca, not 'nope'"
     ),
     "line 38, rule 4, name: is missing; expected lower case letters, digits and hyphens, unique",
     "line 39, rule 4, on: expected a table, not 3",
@@ -178,7 +185,38 @@ def test_every_fault_is_listed_at_once_with_its_place() -> None:
             "step 1, with.days: expected a valid integer",
         ),
         (playbook(one_rule('do = [{operation = "test.drift"}]')), "step 1, with.share: is missing; expected a value"),
-        (playbook(one_rule("alert = 'x'", trigger="manual = 1")), "on.manual: expected true, not 1"),
+        (playbook(one_rule("alert = 'x'", trigger="manual = 1")), "on.manual: expected true or a name, not 1"),
+        (
+            playbook(one_rule("alert = 'x'", trigger="manual = 'A Leak'")),
+            "on.manual: expected true, or lower case letters, digits and hyphens, not 'A Leak'",
+        ),
+        (
+            playbook(
+                one_rule("do = [{ operation = 'ublox.roll_root_ca' }]", trigger='event = "ROOTCA_EXPIRATION_EVENT"')
+            ),
+            'step 1, operation: ublox.roll_root_ca needs targets = "event.ca"',
+        ),
+        (
+            playbook(one_rule("targets = 'event.ca'\ndo = [{ operation = 'ublox.rotate_e2e_key' }]")),
+            'step 1, operation: ublox.rotate_e2e_key needs targets = "device"',
+        ),
+        (
+            playbook(
+                one_rule(
+                    "targets = 'event.ca'\ndo = [{ operation = 'ublox.roll_root_ca' }]",
+                    trigger="schedule = '0 2 * * *'",
+                )
+            ),
+            "rule 1 (one), targets: needs a trigger of the kind event",
+        ),
+        (
+            playbook(one_rule("confirm = ['ublox.rotate_e2e_key', 'ublox.rotate_e2e']")),
+            "(did you mean 'ublox.rotate_e2e_key'?)",
+        ),
+        (
+            playbook(one_rule("alert = 'x'\nwhen = \"'x' in device.parking\"")),
+            "when: device has no parking; expected one of under_way, asked, parked",
+        ),
         (playbook(one_rule("when = 3\nalert = 'x'")), "when: expected text, not 3"),
         (playbook(one_rule("alert = 'x'", trigger="")), "on: expected exactly one of event, schedule, manual"),
         (playbook(one_rule("alert = 'x'", trigger="event = []")), "on: expected exactly one of event, schedule"),

@@ -141,7 +141,7 @@ def test_the_shipped_playbook_works_on_the_site_of_a_new_device() -> None:
     ]
     assert all(job.unless_under_way for job in decision.jobs if job.target != DEVICE)
     blacklisted = load(default_text()).decide(event(EventType.BOOTSTRAP, {"IsBlacklisted": True}), FLEET)
-    assert blacklisted.jobs == ()
+    assert {job.rule for job in blacklisted.jobs} == {"contain-blacklisted-device"}
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_an_operation_works_on_the_targets_that_it_understands(operation: str, t
 
 def test_unknown_targets_are_one_fault() -> None:
     (fault,) = faults_of(playbook(one_rule(on("site.gates", "tap.reconfigure")))).splitlines()
-    assert "targets: expected 'device', 'site.taps', 'site.locations' or 'site.tokens'" in fault
+    assert "targets: expected 'device', 'site.taps', 'site.locations', 'site.tokens' or 'event.ca'" in fault
 
 
 def test_two_rules_with_the_same_wish_make_one_job_for_each_thing() -> None:

@@ -1,0 +1,163 @@
+"""What the certificate scan makes of what it sees: renewals that are due, that may go on, and that nobody can help."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+
+from infra.broker import PREFIX
+from infra.ledger import GivenUp, Reach, SeenCertificate
+from schemas.jobs import NewJob, State
+from schemas.ublox import DeviceLook, read_serial
+from services.operations import PARAMETERS
+from services.operations.renewal_lead import BEATS, LEAST, MARGIN, lead_of, renewal_due_at
+from services.operations.renewal_progress import REDRIVEN, SCANNED
+from services.playbook.checks import complete_parameters
+from services.schedules.turn import Turn
+
+RENEW: Final = "ublox.renew_certificate"
+
+TOO_LATE: Final = timedelta(days=2)
+"""A certificate that ends so soon should have been renewed: the lead is longer for every device that calls in."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """How often the scan asks about what it knows.
+
+    Attributes:
+        life_unless_told: the whole life of a certificate where u-blox does not tell it.
+        look_again: a device that was not looked at for so long is.
+        in_time: renewals wait until the device needs them; else they are asked for from the last third of the life on.
+    """
+
+    life_unless_told: timedelta
+    look_again: timedelta
+    in_time: bool
+
+
+def to_look_at(listed: Sequence[str] | None, turn: Turn, given_up: Sequence[GivenUp], pace: Pace) -> list[str]:
+    """The devices of which something may have changed that matters; the others cost no call.
+
+    Args:
+        listed: the devices of the account, where they were listed just now.
+        turn: of the scan.
+        given_up: renewals and moves whose devices may be back.
+        pace: how often the scan asks.
+    """
+    now, seen = turn.means.clock(), turn.means.ledger.certificates
+    under_way = {one.target for one in turn.means.ledger.ages.renewals() if one.state is not State.PARKED}
+    wanted = set(seen.some({one.target for one in given_up}))
+    for uid, one in seen.near(_reach(now, pace)).items():
+        if now - one.seen_at >= pace.look_again or (uid not in under_way and _comes_near(one, now, pace)):
+            wanted.add(uid)
+    if listed is not None:
+        wanted = wanted.intersection(listed) | set(listed).difference(seen.uids())
+    return sorted(wanted)
+
+
+def _reach(now: datetime, pace: Pace) -> Reach:
+    """No lead is longer than this."""
+    return Reach(
+        now=now,
+        margin=max(MARGIN, LEAST),
+        beats=BEATS,
+        life_unless_told=pace.life_unless_told,
+        from_last_third=not pace.in_time,
+        seen_before=now - pace.look_again,
+    )
+
+
+def _comes_near(seen: SeenCertificate, now: datetime, pace: Pace) -> bool:
+    if seen.expires_at is None:
+        return False
+    life = timedelta(days=seen.validity_days) if seen.validity_days else pace.life_unless_told
+    heartbeat = seen.heartbeat if seen.last_seen else None
+    return now >= seen.expires_at - lead_of(life, heartbeat, from_last_third=not pace.in_time)
+
+
+def due_now(looks: Iterable[DeviceLook], now: datetime, pace: Pace) -> list[DeviceLook]:
+    """The devices whose renewal should stand at u-blox by now."""
+    return [look for look in looks if not look.blacklisted and _is_due(look, now, pace)]
+
+
+def _is_due(look: DeviceLook, now: datetime, pace: Pace) -> bool:
+    at = renewal_due_at(look, now, life_unless_told=pace.life_unless_told, from_last_third=not pace.in_time)
+    return at is not None and now >= at
+
+
+def try_again(given_up: Sequence[GivenUp], looks: Mapping[str, DeviceLook], turn: Turn) -> list[int]:
+    """Let what was given up go on where its device has called in since, or has a new certificate.
+
+    One that is given up a second time stays for a person: its device calls in, and yet it does not renew.
+    """
+    now = turn.means.clock()
+    again = {
+        one.job: replace(one, progress=_kept(one, now))
+        for one in given_up
+        if (look := looks.get(one.target)) is not None and _may_go_on(one, look)
+    }
+    if not again:
+        return []
+    moved = turn.means.ledger.certificates.try_again(again, now, reason="its device has called in again; looking")
+    by_operation: dict[str, list[int]] = {}
+    for job in moved:
+        by_operation.setdefault(again[job].operation, []).append(job)
+    for operation, jobs in by_operation.items():
+        turn.means.ring(PREFIX + operation, jobs)
+    return moved
+
+
+def _may_go_on(one: GivenUp, look: DeviceLook) -> bool:
+    if look.certificate is not None and _asked_for(one) not in {None, look.certificate.serial}:
+        return True
+    if REDRIVEN in one.progress:
+        return False
+    return _asked_for(one) is None or (look.last_seen is not None and look.last_seen > one.parked_at)
+
+
+def _asked_for(one: GivenUp) -> int | None:
+    return read_serial(one.progress.get("serial"))
+
+
+def _kept(one: GivenUp, now: datetime) -> dict[str, Any]:
+    """What it must still know: which certificate it was to replace."""
+    return {**{name: one.progress[name] for name in ("serial",) if name in one.progress}, REDRIVEN: now.isoformat()}
+
+
+def wishes(turn: Turn, due: Sequence[DeviceLook], validity_days: int, pace: Pace) -> Iterator[NewJob]:
+    """Renewals; all may begin together, because a hundred of them are one call."""
+    when = "in time" if pace.in_time else "now"
+    parameters = complete_parameters(PARAMETERS[RENEW], {"validity_days": validity_days, "when": when})
+    fleet = turn.means.fleet()
+    for look in due:
+        site = fleet.site_of(look.uid)
+        yield replace(turn.wish(RENEW, look.uid, parameters, site=None if site is None else site.name), not_before=None)
+
+
+def evidence_of(due: Sequence[DeviceLook]) -> Any:
+    """What a renewal should know of why it was asked for; the expiry lets it go ahead of a window."""
+    of = {look.uid: look.certificate for look in due}
+
+    def evidence(job: NewJob) -> Mapping[str, Any]:
+        certificate = of[job.target]
+        ends = certificate and certificate.expires_at
+        serial = f"{certificate.serial:x}" if certificate else None
+        return {"type": SCANNED, "serial": serial, "expires": ends and ends.isoformat()}
+
+    return evidence
+
+
+def alarmed(seen: SeenCertificate, before: SeenCertificate | None, look: DeviceLook, now: datetime) -> SeenCertificate:
+    """Tell once of a certificate that ends although its device should have renewed it."""
+    late = seen.expires_at is not None and seen.expires_at - now <= TOO_LATE and not look.blacklisted
+    if not late or (before is not None and before.alarmed == seen.serial):
+        return seen
+    when = "has no last sign of life" if look.last_seen is None else f"called in last on {look.last_seen:%d %b %Y}"
+    words = f"the certificate of device {seen.uid} ends {seen.expires_at:%d %b %Y} and is not renewed; it {when}"
+    log.error("alert", alert=words)
+    return replace(seen, alarmed=seen.serial)
