@@ -7,11 +7,13 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from schemas.admin import Id, Instant, Moments, Reason, Shape, Words
+from schemas.admin import Id, Instant, Moments, Reason, Shape, Why, Words
+from schemas.authorities import CA_NAME
 from schemas.diffs import MOST_DIFFS, Diff
 from schemas.events import EventType
 from schemas.jobs import State
 from schemas.limits import Approval, Budget, Limits, Window
+from schemas.playbook import RULE_NAME
 from schemas.views import JobLine
 
 MOST_TARGETS: Final = 100_000
@@ -19,6 +21,8 @@ MOST_SHOWN: Final = 10_000
 """Jobs that a dry run lists; its counts are about all."""
 
 Target = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+CaName = Annotated[str, StringConstraints(pattern=CA_NAME)]
+RuleName = Annotated[str, StringConstraints(pattern=RULE_NAME)]
 SiteName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 
 
@@ -63,21 +67,28 @@ class Targets(Shape):
     )
     sites: list[SiteName] = Field(default=[], max_length=10_000, description="whatever belongs to these sites")
     tags: list[Words] = Field(default=[], max_length=1_000, description="whatever belongs to sites with these tags")
+    cas: list[CaName] = Field(
+        default=[], max_length=1_000, description="root CAs by name, for the operations that work on those"
+    )
     query: Query | None = None
     all: bool = False
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        named = bool(self.devices or self.sites or self.tags or self.query)
+        named = bool(self.devices or self.sites or self.tags or self.cas or self.query)
         if self.all == named:
-            raise ValueError("expected some of devices, sites, tags, query, or all alone")
+            raise ValueError("expected some of devices, sites, tags, cas, query, or all alone")
         return self
 
 
 class NewTrigger(Shape):
-    """A manual trigger."""
+    """A manual trigger: exactly one of operation, rule."""
 
-    operation: Annotated[str, Field(max_length=100, description="such as ublox.rotate_e2e_key")]
+    operation: Annotated[str | None, Field(max_length=100, description="such as ublox.rotate_e2e_key")] = None
+    rule: Annotated[
+        RuleName | None,
+        Field(description="a rule of the playbook with a manual trigger: it says what is done, and on which terms"),
+    ] = None
     parameters: dict[str, Any] = Field(default={}, description="as the operation takes them; defaults fill the rest")
     targets: Targets
     dry_run: Annotated[bool, Field(description="true: tell what would follow, and do nothing")] = False
@@ -89,6 +100,16 @@ class NewTrigger(Shape):
     window: Window | None = None
     approval: Approval | None = None
     budget: Annotated[Budget | None, Field(description="null: what the playbook sets for the operation")] = None
+
+    @model_validator(mode="after")
+    def _operation_or_rule(self) -> Self:
+        if (self.operation is None) == (self.rule is None):
+            raise ValueError("expected exactly one of operation, rule")
+        given = self.model_fields_set & {"parameters", "window", "approval", "budget"}
+        told = sorted(name for name in given if getattr(self, name))
+        if self.rule is not None and told:
+            raise ValueError(f"the rule has its own {', '.join(told)}: leave that out")
+        return self
 
     @model_validator(mode="after")
     def _diffs_are_of_a_dry_run(self) -> Self:
@@ -113,16 +134,25 @@ class Aim:
     lock: str = ""
 
 
+class TriggerStep(Shape):
+    """One operation that a trigger asks for, on each of its targets."""
+
+    operation: str
+    parameters: dict[str, Any]
+
+
 class Expected(Shape):
     """What would become of one target.
 
     Attributes:
+        operation: of which operation; a rule may ask for several.
         then: ``due``: a job would run; ``held``: a job would wait; ``served``: a job that is there does it already.
         job: the number of that job.
         supersedes: jobs whose place the new one would take.
     """
 
     target: str
+    operation: str
     site: str | None
     then: Literal["due", "held", "served"]
     why: str
@@ -157,7 +187,9 @@ class TriggerPreview(Shape):
     """What would follow of a trigger; nothing was done."""
 
     operation: str
+    rule: str | None
     parameters: dict[str, Any]
+    steps: list[TriggerStep]
     total: int
     due: int
     held: int
@@ -183,12 +215,15 @@ class TriggerLine(Shape):
     """A trigger in one line.
 
     Attributes:
+        operation: what it asks for; where a rule asks for several, all of them.
+        rule: the rule that a person fired.
         total: its targets.
         planned: how many of them have been dealt with.
     """
 
     id: str
     operation: str
+    rule: str | None
     actor: str
     reason: str
     created_at: datetime
@@ -208,6 +243,7 @@ class TriggerView(TriggerLine):
     """
 
     parameters: dict[str, Any]
+    steps: list[TriggerStep]
     asked: dict[str, Any]
     limits: Limits | None
     approved_by: str | None
@@ -225,6 +261,15 @@ class TriggerPath(Shape):
 
 class TriggerQuery(Moments):
     """Which triggers."""
+
+
+class Word(Why):
+    """A person's word for a job, with a reason."""
+
+    step: Annotated[
+        str | None,
+        Field(max_length=100, description="the step that it is about; 409 where the job asks about another by now"),
+    ] = None
 
 
 class Decided(Shape):

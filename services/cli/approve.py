@@ -12,26 +12,37 @@ if TYPE_CHECKING:
     from infra.ledger.holding import Said
 
 Jobs = Annotated[list[int] | None, typer.Argument(metavar="JOB…", min=1, help="Numbers of held jobs.")]
+OfStep = Annotated[
+    str | None, typer.Option("--step", help="What it is about; a job that asks about another step is left as it is.")
+]
 OfTrigger = Annotated[str | None, typer.Option("--trigger", help="All of a manual trigger instead.")]
 
 
-def approve(jobs: Jobs = None, *, trigger: OfTrigger = None, reason: Reason = "", as_json: AsJson = False) -> None:
+def approve(
+    jobs: Jobs = None, *, trigger: OfTrigger = None, step: OfStep = None, reason: Reason = "", as_json: AsJson = False
+) -> None:
     """Agree to held jobs."""
-    _decide(jobs or [], trigger, "approve", reason, as_json=as_json)
+    _decide(jobs or [], trigger, "approve", reason, step=step, as_json=as_json)
 
 
-def reject(jobs: Jobs = None, *, trigger: OfTrigger = None, reason: Reason = "", as_json: AsJson = False) -> None:
+def reject(
+    jobs: Jobs = None, *, trigger: OfTrigger = None, step: OfStep = None, reason: Reason = "", as_json: AsJson = False
+) -> None:
     """Refuse held jobs: they are cancelled."""
-    _decide(jobs or [], trigger, "reject", reason, as_json=as_json)
+    _decide(jobs or [], trigger, "reject", reason, step=step, as_json=as_json)
 
 
-def _decide(jobs: list[int], trigger: str | None, verdict: str, reason: str, *, as_json: bool) -> None:
+def _decide(
+    jobs: list[int], trigger: str | None, verdict: str, reason: str, *, step: str | None, as_json: bool
+) -> None:
     """Who reaches the ledger itself may do what an admin may."""
     from infra.ledger.holding import NotAllowed, NothingToDecide, Said, Verdict
 
     if bool(jobs) == (trigger is not None):
         fail("name either jobs or --trigger", as_json=as_json)
-    said = Said(verdict=Verdict(verdict), actor=actor(), role=Role.ADMIN, reason=reason)
+    if trigger is not None and step is not None:
+        fail("--step is about jobs: a trigger has none", as_json=as_json)
+    said = Said(verdict=Verdict(verdict), actor=actor(), role=Role.ADMIN, reason=reason, step=step)
     try:
         with opened() as ledger:
             changed = _on_trigger(ledger, trigger, said) if trigger else _on_jobs(ledger, jobs, said)

@@ -38,6 +38,7 @@ def list_jobs(  # noqa: PLR0913 - each filter is an option
     site: Annotated[str | None, typer.Option(help="Name of a site.")] = None,
     event: Annotated[int | None, typer.Option(help="The event that they have to do with.")] = None,
     trigger: Annotated[str | None, typer.Option(help="The manual trigger that asked for them.")] = None,
+    parent: Annotated[int | None, typer.Option(help="The job whose children they are.")] = None,
     since: Since = None,
     until: Until = None,
     before: Before = None,
@@ -55,6 +56,7 @@ def list_jobs(  # noqa: PLR0913 - each filter is an option
         site=site,
         event=event,
         trigger=trigger,
+        parent=parent,
         since=moment(since),
         until=moment(until),
         limit=limit,
@@ -80,7 +82,8 @@ def show_job(job_id: JobId, *, as_json: AsJson = False) -> None:
     if as_json:
         write_json(found)
         return
-    show_fields({name: value for name, value in found if name not in {"tries", "events"}})
+    fields = {name: value for name, value in found if name not in {"tries", "events"}}
+    show_fields(fields | {"children": ", ".join(f"{count} {state}" for state, count in found.children.items())})
     if found.events:
         show_table(("event", "was", "type", "came"), [(e.id, e.role, e.type, e.received_at) for e in found.events])
     if found.tries:

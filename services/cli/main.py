@@ -15,6 +15,7 @@ from services.cli import (
     doctor,
     events,
     fleet,
+    forecast,
     jobs,
     keys,
     playbook,
@@ -49,6 +50,7 @@ app.add_typer(fleet.app, name="fleet")
 app.add_typer(vault.app, name="vault")
 app.command("doctor")(doctor.doctor)
 app.add_typer(webhook_tokens.app, name="webhook-tokens")
+app.command("forecast")(forecast.forecast)
 app.command("trigger")(trigger.trigger)
 app.command("approve")(approve.approve)
 app.command("reject")(approve.reject)

@@ -13,6 +13,7 @@ from rich.text import Text
 from schemas.errors import ConfigurationError, InputError
 from schemas.events import Notification, read_notification
 from schemas.jobs import NewJob
+from schemas.limits import Limits
 from services.cli import playbook_versions
 
 if TYPE_CHECKING:
@@ -195,7 +196,20 @@ def _lines_of(decision: "Decision") -> list[str]:
 
 def _job(job: NewJob) -> str:
     unless = " unless under way" if job.unless_under_way else ""
-    return f"job      {job.operation} on {job.target} with {_json(job.parameters)}{unless}"
+    return f"job      {job.operation} on {job.target} with {_json(job.parameters)}{unless}{_terms(job.limits)}"
+
+
+def _terms(limits: Limits | None) -> str:
+    """For what a job will wait; a proposal must not read like a deed."""
+    if limits is None:
+        return ""
+    window, approval, budget = limits.window, limits.approval, limits.budget
+    terms = [
+        f"once an {approval.role} agrees" if approval else "",
+        f"between {window.opens:%H:%M} and {window.closes:%H:%M} {window.timezone}" if window else "",
+        f"at most {budget.jobs} per {budget.per}" if budget else "",
+    ]
+    return "".join(f", {term}" for term in terms if term)
 
 
 def _table_of(playbook: "Playbook") -> Table:
@@ -216,8 +230,9 @@ def _effect(rule: "Rule") -> str:
     if rule.alert is not None:
         return f"alert: {_json(rule.alert)}"
     if rule.confirm is not None:
-        return f"confirm {rule.confirm}"
-    return "\n".join(f"{step.operation} {_json(step.parameters)}" for step in rule.do or ())
+        return f"confirm {', '.join(rule.confirm)}"
+    terms = _terms(rule.limits)
+    return "\n".join(f"{step.operation} {_json(step.parameters)}{terms}" for step in rule.do or ())
 
 
 def _fail(error: InputError, *, as_json: bool) -> NoReturn:

@@ -45,11 +45,17 @@ Limit = TypeVar("Limit", bound=Table)
 
 
 def trigger(  # noqa: PLR0913 - each choice is an option
-    operation: Annotated[str, typer.Argument(metavar="OPERATION", help="Such as ublox.rotate_e2e_key.")],
+    operation: Annotated[
+        str, typer.Argument(metavar="OPERATION|rule", help="Such as ublox.rotate_e2e_key; or the word rule.")
+    ],
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="After rule: that of a manual rule.")] = None,
     *,
     device: Annotated[Many | None, typer.Option(help="What it works on, by name; again for each.")] = None,
     site: Annotated[Many | None, typer.Option(help="Whatever belongs to this site; again for each.")] = None,
     tag: Annotated[Many | None, typer.Option(help="Whatever belongs to sites with this tag.")] = None,
+    authority: Annotated[
+        Many | None, typer.Option("--ca", help="A root CA, for operations that work on those; again for each.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Whatever the inventory has.")] = False,
     query: Annotated[
         str | None, typer.Option(help='JSON, such as {"events": {"type": "DEVICE_ERRORS_EVENT"}}.')
@@ -66,12 +72,12 @@ def trigger(  # noqa: PLR0913 - each choice is an option
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Ask for an operation on devices, sites, tags, or what a query finds."""
+    """Ask for an operation, or fire a manual rule, on devices, sites, tags, root CAs, or what a query finds."""
     asked = read_as(
         NewTrigger,
-        operation=operation,
-        parameters=dict(_parameter(words) for words in given or ()),
-        targets=_targets(device, site, tag, every=every, query=query),
+        **_verb(operation, name),
+        parameters=dict(_parameter(words, operation) for words in given or ()),
+        targets=_targets(device, site, tag, authority, every=every, query=query),
         dry_run=dry_run,
         diffs=diff,
         reason=reason,
@@ -145,6 +151,7 @@ def show_view(view: TriggerView) -> None:
     fields: dict[str, Any] = {
         "trigger": view.id,
         "operation": view.operation,
+        "rule": view.rule,
         "is": view.state.value,
         "asked by": view.actor,
         "reason": view.reason,
@@ -160,9 +167,11 @@ def show_view(view: TriggerView) -> None:
 
 
 def _show_preview(preview: TriggerPreview) -> None:
+    for step in preview.steps:
+        console().print(f"{step.operation} {orjson.dumps(step.parameters).decode()}", soft_wrap=True)
     console().print(
-        f"{preview.operation} {orjson.dumps(preview.parameters).decode()} on {preview.total}:"
-        f" {preview.due} would run, {preview.held} would be held, {preview.served} are served already",
+        f"of {preview.total}: {preview.due} would run, {preview.held} would be held,"
+        f" {preview.served} are served already",
         soft_wrap=True,
     )
     for held in preview.holds:
@@ -173,8 +182,8 @@ def _show_preview(preview: TriggerPreview) -> None:
         console().print(f"  each: {call}", soft_wrap=True)
     for note in preview.notes:
         console().print(f"note: {note}", soft_wrap=True)
-    rows = [(one.target, one.site, one.then, one.why) for one in preview.targets[:SHOWN]]
-    show_table(("target", "site", "then", "why"), rows)
+    rows = [(one.target, one.operation, one.site, one.then, one.why) for one in preview.targets[:SHOWN]]
+    show_table(("target", "operation", "site", "then", "why"), rows)
     if preview.total > SHOWN:
         console().print(f"and {preview.total - SHOWN} more: --json")
     for diff in preview.diffs:
@@ -182,20 +191,32 @@ def _show_preview(preview: TriggerPreview) -> None:
 
 
 def _show_diff(diff: Diff) -> None:
-    console().print(f"{diff.target}: {diff.then}: {diff.why}", soft_wrap=True)
+    console().print(f"{diff.operation} of {diff.target}: {diff.then}: {diff.why}", soft_wrap=True)
     if diff.changes:
         show_table(("what", "now", "then"), [(one.what, one.now, one.then) for one in diff.changes])
+
+
+def _verb(operation: str, name: str | None) -> dict[str, str]:
+    """`keyturn trigger rule NAME` names a rule, anything else is an operation."""
+    if operation == "rule":
+        if name is None:
+            raise InputError(["expected the name of a manual rule after the word rule"])
+        return {"rule": name}
+    if name is not None:
+        raise InputError([f"expected one operation, not also {name!r}"])
+    return {"operation": operation}
 
 
 def _targets(
     device: Iterable[str] | None,
     site: Iterable[str] | None,
     tag: Iterable[str] | None,
+    authority: Iterable[str] | None,
     *,
     every: bool,
     query: str | None,
 ) -> dict[str, Any]:
-    found: dict[str, Any] = {"devices": device, "sites": site, "tags": tag, "all": every}
+    found: dict[str, Any] = {"devices": device, "sites": site, "tags": tag, "cas": authority, "all": every}
     if query is not None:
         try:
             found["query"] = orjson.loads(query)
@@ -204,15 +225,27 @@ def _targets(
     return {name: value for name, value in found.items() if value}
 
 
-def _parameter(words: str) -> tuple[str, Any]:
-    """`days=7` is a number, `type=AUTOMATIC` a text: what is JSON is read as that."""
+def _parameter(words: str, operation: str) -> tuple[str, Any]:
+    """`days=7` is a number, `serial=77` a text, as the operation has it; beside that, what is JSON is read as that."""
     name, equals, value = words.partition("=")
     if not (name and equals):
         raise InputError([f"--with: expected NAME=VALUE, not {words!r}"])
+    if _is_text(operation, name):
+        return name, None if value == "null" else value.removeprefix('"').removesuffix('"')
     try:
         return name, orjson.loads(value)
     except orjson.JSONDecodeError:
         return name, value
+
+
+def _is_text(operation: str, name: str) -> bool:
+    """Whether a parameter takes texts and nothing else, such as a serial number that has only digits."""
+    from services.operations import PARAMETERS
+
+    parameters = PARAMETERS.get(operation)
+    schema = parameters.model_json_schema()["properties"].get(name, {}) if parameters else {}
+    kinds = {kind.get("type") for kind in schema.get("anyOf", [schema])}
+    return "string" in kinds and kinds <= {"string", "null"}
 
 
 def _hours(words: str) -> dict[str, object]:

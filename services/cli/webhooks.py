@@ -96,7 +96,7 @@ def _planned() -> "Iterator[tuple[Ledger, Ublox, Registration, list[Step]]]":
     configure_logs(settings)  # to standard error: what is printed here is for reading
     wanted = Registration.of(settings.public_url, settings.webhook_tokens)
     with closing(make_ublox(settings)) as ublox, opened() as ledger:
-        yield ledger, ublox, wanted, plan(wanted, ublox.list_webhooks(), known_tokens(ledger))
+        yield ledger, ublox, wanted, plan(wanted, ublox.webhooks.walk(), known_tokens(ledger))
 
 
 def _end_with(steps: "Sequence[Step]") -> None:

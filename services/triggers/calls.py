@@ -18,6 +18,56 @@ EACH: Final[Mapping[str, tuple[str, ...]]] = {
         "POST /ztp/devicecertificate/renew, once for each CA; billed for each device",
         "POST /device/info/get, when the device has had its heartbeat",
     ),
+    "ublox.roll_root_ca": (
+        "POST /ztp/rootca/get, to look",
+        "POST /ztp/rootca/create, where the new one is not there",
+        "POST /ztp/rootca/popcertificate/generate, where a registration code is given",
+        "POST /ztp/rootca/device/get and /device/info/get, for every hundred devices",
+        "after a person agreed: a job ublox.transfer_root_ca for each device; billed for each device",
+        "POST /device/list/get, /device/info/get and /deviceprofile/get, to look at every device and profile",
+        "after a person agreed once more: POST /ztp/rootca/delete, and /ztp/rootca/get to look again",
+    ),
+    "ublox.replace_certificate": (
+        "POST /device/info/get, to look",
+        "POST /ztp/rootca/crl/get and /ztp/rootca/get, where it waits for the revocation",
+        "POST /ztp/devicecertificate/update, once for each CA; billed for each device",
+        "POST /device/info/get, when the device has had two heartbeats",
+    ),
+    "ublox.revoke_certificate": (
+        "POST /device/info/get, to look",
+        "POST /ztp/rootca/crl/get and /ztp/rootca/get, to see what is revoked already",
+        "POST /ztp/devicecertificate/revoke, once for each certificate",
+        "POST /ztp/rootca/crl/get and /ztp/rootca/get, to see it in the list",
+    ),
+    "ublox.delete_certificate": (
+        "POST /device/info/get, to look",
+        "POST /ztp/devicecertificate/delete",
+        "POST /device/info/get, when the device has had its heartbeat",
+    ),
+    "ublox.transfer_root_ca": (
+        "POST /device/info/get, to look",
+        "POST /ztp/devicecertificate/rootca/transfer",
+        "POST /device/info/get, when the device has had its heartbeat",
+    ),
+    "ublox.set_provisioning": (
+        "POST /device/info/get, to look",
+        "POST /device/provisioning/set; billed for each device that applies an authorization",
+        "POST /device/info/get, when the device has had its heartbeat",
+    ),
+    "ublox.set_whitelist": (
+        "POST /device/whitelist/get, page by page, to look",
+        "POST /device/whitelist/add, where there is anything to change",
+        "POST /device/whitelist/get, page by page, to look again",
+    ),
+    "ublox.tag": (
+        "POST /tag/get and /device/rotpublicuid/get for each tag, to look",
+        "POST /tag/create, /tag/assign and /tag/remove, where there is anything to change",
+        "POST /device/rotpublicuid/get for each tag, to look again",
+    ),
+    "ublox.check_clones": (
+        "POST /device/clone/get",
+        "POST /device/suspicious/get",
+    ),
     "twon.rotate_mobile_key": (
         "GET /api/system/info and GET /api/mobilekey/config, of each device of the location, to look",
         "where the devices have four keys: GET /api/log/subscribe, /pull, /unsubscribe of each, to know which may go",

@@ -3,11 +3,8 @@
 import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
-
-from pydantic import ValidationError
+from typing import Any
 
 from infra.ledger import AuditEntry, Connection, Ledger
 from infra.ledger.audit import write
@@ -16,52 +13,12 @@ from infra.ledger.holding import Said, words_of
 from infra.ledger.triggers import Asked
 from schemas.errors import InputError
 from schemas.fleet import Fleet
-from schemas.jobs import NewJob
-from schemas.limits import Limits
-from schemas.triggers import MOST_SHOWN, Aim, Expected, Held, NewTrigger, TriggerPreview
-from services.operations import PARAMETERS
+from schemas.triggers import MOST_SHOWN, Expected, Held, NewTrigger, TriggerPreview, TriggerStep
 from services.playbook import Playbook
-from services.playbook.checks import complete_parameters
-from services.playbook.faults import choice
 from services.triggers.calls import calls_of
+from services.triggers.firing import together
 from services.triggers.looking import Looker
-from services.triggers.selection import aims_of
-
-MOST_NAMES: Final = 100
-"""Names of devices that are kept as they were asked for; their jobs name them all."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
-    """A trigger that has passed every check.
-
-    Attributes:
-        limits: on which terms its jobs may run, the playbook's budget among them.
-        notes: what a person should know.
-    """
-
-    operation: str
-    parameters: dict[str, Any]
-    aims: Sequence[Aim]
-    limits: Limits | None
-    asked: dict[str, Any]
-    reason: str
-    notes: tuple[str, ...]
-
-    def jobs(self, trigger: str | None = None) -> list[NewJob]:
-        """The wishes that it stands for."""
-        return [
-            NewJob(
-                operation=self.operation,
-                target=aim.target,
-                parameters=self.parameters,
-                site=aim.site,
-                lock=aim.lock,
-                trigger=trigger,
-                limits=self.limits,
-            )
-            for aim in self.aims
-        ]
+from services.triggers.ordering import Order, order_of
 
 
 class Desk:
@@ -93,33 +50,7 @@ class Desk:
         Raises:
             InputError: every fault of it.
         """
-        if asked.operation not in PARAMETERS:
-            raise InputError([f"operation: {choice(asked.operation, PARAMETERS)}"])
-        parameters = _parameters(asked)
-        aims = aims_of(asked.operation, asked.targets, self._fleet(), self._ledger)
-        limits, notes = self._limits(asked)
-        strangers = sum(aim.site is None for aim in aims)
-        if strangers:
-            notes.append(f"{strangers} of the targets belong to no site of the inventory")
-        return Order(
-            operation=asked.operation,
-            parameters=parameters,
-            aims=aims,
-            limits=limits,
-            asked=_shortened(asked),
-            reason=asked.reason,
-            notes=tuple(notes),
-        )
-
-    def _limits(self, asked: NewTrigger) -> tuple[Limits | None, list[str]]:
-        """A person is bound by the playbook's budget too; one of his own may be tighter, and not looser."""
-        budget = self._playbook().budget_of(asked.operation)
-        if budget is not None and asked.budget is not None and asked.budget.per_day > budget.per_day:
-            raise InputError([f"budget: the playbook allows {budget.jobs} jobs per {budget.per}, and no more"])
-        if budget is None or asked.budget is not None:
-            return asked.limits, []
-        note = f"the playbook's budget holds: {budget.jobs} {asked.operation} jobs per {budget.per}"
-        return Limits(window=asked.window, approval=asked.approval, budget=budget), [note]
+        return order_of(asked, fleet=self._fleet(), playbook=self._playbook, ledger=self._ledger)
 
     def preview(self, order: Order, *, diffs: int = 0) -> TriggerPreview:
         """Tell what would follow, by what the ledger holds now; nothing is written.
@@ -131,16 +62,22 @@ class Desk:
         jobs = order.jobs()
         expected = foresee(self._ledger.database, jobs, self._clock())
         counts = Counter(one.then for one in expected)
+        count = len(order.steps)
+        locations = self._fleet().locations
         looked = [job for job, one in zip(jobs, expected, strict=True) if one.then != "served"][:diffs]
         return TriggerPreview(
             operation=order.operation,
-            parameters=order.parameters,
+            rule=order.rule,
+            parameters=dict(order.parameters),
+            steps=[TriggerStep(operation=step.operation, parameters=dict(step.parameters)) for step in order.steps],
             total=len(expected),
             due=counts["due"],
             held=counts["held"],
             served=counts["served"],
             holds=_holds(expected),
-            calls=calls_of(order.operation, expected, self._fleet().locations),
+            calls=together(
+                [calls_of(step.operation, expected[place::count], locations) for place, step in enumerate(order.steps)]
+            ),
             targets=expected[:MOST_SHOWN],
             diffs=[] if self._looker is None else self._looker.look(looked),
             notes=list(order.notes),
@@ -188,9 +125,12 @@ class Desk:
             reason=order.reason,
             key=key,
             request_hash=request_hash,
+            rule=order.rule,
+            steps=order.steps,
         )
         self._ledger.triggers.add(connection, asked)
-        detail = {"operation": order.operation, "parameters": order.parameters, "targets": len(order.aims)}
+        detail: dict[str, Any] = {"operation": order.operation, "targets": len(order.aims)}
+        detail |= {"parameters": order.parameters} if order.rule is None else {"rule": order.rule}
         if order.limits is not None:
             detail["limits"] = order.limits.model_dump(mode="json", exclude_none=True)
         write(
@@ -236,24 +176,6 @@ class Desk:
     def _record(self, connection: Connection, action: str, trigger: str, actor: str, reason: str) -> None:
         at = self._clock()
         write(connection, AuditEntry(at=at, actor=actor, action=action, subject=f"trigger/{trigger}", reason=reason))
-
-
-def _shortened(asked: NewTrigger) -> dict[str, Any]:
-    """What was asked for, as it is kept: of many names the first, and how many there were."""
-    targets = asked.targets.model_dump(mode="json", exclude_defaults=True)
-    more = len(asked.targets.devices) - MOST_NAMES
-    if more > 0:
-        targets |= {"devices": targets["devices"][:MOST_NAMES], "more_devices": more}
-    return targets
-
-
-def _parameters(asked: NewTrigger) -> dict[str, Any]:
-    try:
-        return complete_parameters(PARAMETERS[asked.operation], asked.parameters)
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)
-        told = [f"{'.'.join(['parameters', *map(str, fault['loc'])])}: {fault['msg']}" for fault in faults]
-        raise InputError(told) from None
 
 
 def _holds(expected: Sequence[Expected]) -> list[Held]:

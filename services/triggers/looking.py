@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import datetime
+from itertools import groupby
 from typing import Any, Final
 
 import structlog
@@ -48,18 +49,26 @@ class Looker:
         self._seats = threading.BoundedSemaphore(AT_ONCE)
 
     def look(self, wishes: Sequence[NewJob]) -> list[Diff]:
-        """Tell of each wish what its job would change; all are of one operation with the same parameters."""
+        """Tell of each wish, in their order, what its job would change; a rule's may be of several operations."""
         if not wishes:
             return []
+        jobs = [self._job(number, wish) for number, wish in enumerate(wishes, 1)]
         if not self._seats.acquire(blocking=False):
-            return [_unknown(wish.target, "others are being looked at: ask again") for wish in wishes]
+            return [_unknown(job, "others are being looked at: ask again") for job in jobs]
+        until = time.monotonic() + self._longest
         try:
-            tools = self._tools(wishes[0].system)
-            return self._told([self._job(number, wish) for number, wish in enumerate(wishes, 1)], tools)
-        except ConfigurationError as error:
-            return [_unknown(wish.target, str(error)) for wish in wishes]
+            alike = groupby(sorted(jobs, key=_verb), key=_verb)
+            found = {job.id: diff for _, group in alike for job, diff in self._of_one_verb(list(group), until)}
         finally:
             self._seats.release()
+        return [found[job.id] for job in jobs]
+
+    def _of_one_verb(self, jobs: Sequence[Job], until: float) -> list[tuple[Job, Diff]]:
+        try:
+            tools = self._tools(jobs[0].operation.partition(".")[0])
+        except ConfigurationError as error:
+            return [(job, _unknown(job, str(error))) for job in jobs]
+        return self._told(jobs, tools, until)
 
     def close(self) -> None:
         """Let go of what was made."""
@@ -87,28 +96,27 @@ class Looker:
             created_at=now,
         )
 
-    def _told(self, jobs: Sequence[Job], tools: Tools) -> list[Diff]:
+    def _told(self, jobs: Sequence[Job], tools: Tools, until: float) -> list[tuple[Job, Diff]]:
         operation = jobs[0].operation
-        until = time.monotonic() + self._longest
 
         def note(noted: Sequence[tuple[Job, Mapping[str, Any]]]) -> set[int]:
             """Keep nothing; when time is up, say that the job is another's, which ends whatever asks."""
             return {job.id for job, _ in noted} if time.monotonic() < until else set()
 
-        bound = replace(tools, note=note, clock=self._clock)
+        bound = replace(tools, note=note, clock=self._clock, remember=lambda _: None)
         largest = OPERATIONS[operation].batch
         parts = [jobs[start : start + largest] for start in range(0, len(jobs), largest)]
         pool = ThreadPoolExecutor(THREADS, thread_name_prefix="looks")
         try:
             futures = [pool.submit(_looked, operation, part, bound) for part in parts]
-            wait(futures, timeout=self._longest)
+            wait(futures, timeout=max(0.0, until - time.monotonic()))
             found: dict[int, Diff] = {}
             for future in futures:
                 found |= future.result() if future.done() and not future.cancelled() else {}
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
         late = f"not looked at within {self._longest:g} seconds"
-        return [found.get(job.id) or _unknown(job.target, late) for job in jobs]
+        return [(job, found.get(job.id) or _unknown(job, late)) for job in jobs]
 
 
 def _looked(operation: str, jobs: Sequence[Job], tools: Tools) -> Mapping[int, Diff]:
@@ -119,8 +127,12 @@ def _looked(operation: str, jobs: Sequence[Job], tools: Tools) -> Mapping[int, D
     except Exception as error:
         log.exception("a preview failed")
         why = f"Keyturn failed: {type(error).__name__}"
-    return {job.id: _unknown(job.target, why) for job in jobs}
+    return {job.id: _unknown(job, why) for job in jobs}
 
 
-def _unknown(target: str, why: str) -> Diff:
-    return Diff(target=target, then="unknown", why=why)
+def _verb(job: Job) -> tuple[str, str]:
+    return job.operation, repr(sorted(job.parameters.items()))
+
+
+def _unknown(job: Job, why: str) -> Diff:
+    return Diff(target=job.target, operation=job.operation, then="unknown", why=why)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from infra.ledger import Ledger
+from schemas.authorities import ON_ROOT_CAS, ROOT_CA
 from schemas.errors import InputError
 from schemas.events import canonical_uid
 from schemas.fleet import DEVICE, LOCATION, Fleet, Site
@@ -32,13 +33,15 @@ def aims_of(operation: str, targets: Targets, fleet: Fleet, ledger: Ledger) -> l
     Raises:
         InputError: every name that is nothing; or nothing is left; or there are too many.
     """
+    if operation in ON_ROOT_CAS:
+        return _authorities(operation, targets, ledger)
     system = operation.partition(".")[0]
     of_site = _OF_SITE.get(system, _nothing)
     sites = fleet.sites
     home = {target: site.name for site in sites for target in of_site(site)}
     if system == "twon":
         home |= {DEVICE + device.key: site.name for site in sites for device in site.twon}
-    faults: list[str] = []
+    faults = [f"targets.cas: {operation} does not work on root CAs"] if targets.cas else []
     names = list(_named(system, targets.devices, home, faults))
     names += _of_sites(targets, sites, of_site, faults)
     if targets.query is not None:
@@ -51,6 +54,24 @@ def aims_of(operation: str, targets: Targets, fleet: Fleet, ledger: Ledger) -> l
     if faults:
         raise InputError(_told(faults))
     return [Aim(name, home.get(name), fleet.lock_of(operation, name)) for name in found]
+
+
+def _authorities(operation: str, targets: Targets, ledger: Ledger) -> list[Aim]:
+    """The root CAs that are asked for; they are of the account, and no site of the inventory has any."""
+    given = {"devices": targets.devices, "sites": targets.sites, "tags": targets.tags, "all": targets.all}
+    faults = [
+        f"targets.{name}: {operation} works on root CAs: name them in targets.cas"
+        for name, value in given.items()
+        if value
+    ]
+    names = [ROOT_CA + name for name in targets.cas]
+    if targets.query is not None:
+        names += _asked(operation, targets.query, ledger, faults)
+    if not names and not faults:
+        faults.append("targets.query: nothing in the ledger fits")
+    if faults:
+        raise InputError(_told(faults))
+    return [Aim(name) for name in dict.fromkeys(names)]
 
 
 def targets_of(operation: str, site: Site) -> Iterable[str]:
@@ -92,14 +113,15 @@ def _of_sites(
 def _asked(operation: str, query: Query, ledger: Ledger, faults: list[str]) -> list[str]:
     system = operation.partition(".")[0]
     if query.events is not None:
-        if system != "ublox":
+        if system != "ublox" or operation in ON_ROOT_CAS:
             faults.append(f"targets.query.events: events name u-blox devices, and {operation} works on others")
             return []
         events = query.events
         return ledger.triggers.devices_of_events(str(events.type), events.since, events.until, MOST_TARGETS + 1)
     jobs = query.jobs
-    if jobs is None or jobs.operation.partition(".")[0] != system:
-        faults.append(f"targets.query.jobs: expected an operation of the same outside system as {operation}")
+    alike = jobs is not None and (jobs.operation in ON_ROOT_CAS) == (operation in ON_ROOT_CAS)
+    if jobs is None or jobs.operation.partition(".")[0] != system or not alike:
+        faults.append(f"targets.query.jobs: expected an operation that works on what {operation} does")
         return []
     return ledger.triggers.targets_of_jobs(jobs.operation, jobs.state, jobs.since, jobs.until, MOST_TARGETS + 1)
 

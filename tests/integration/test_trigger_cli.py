@@ -80,6 +80,7 @@ def test_a_trigger_is_taken_in_and_waited_for(ledger: Ledger) -> None:
         ((ROTATE, "--device", "lamp"), "ROTPublicUID"),
         (("ublox.rotate_e2e", "--all"), "did you mean"),
         ((ROTATE, "--device", device(1), "--with", "days=99"), "parameters.days"),
+        (("ublox.revoke_certificate", "--device", device(1), "--with", "serial=123"), "an even number"),
         ((ROTATE, "--all"), "the inventory has no sites"),
     ],
 )

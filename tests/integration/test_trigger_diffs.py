@@ -56,7 +56,7 @@ def test_every_operation_can_be_looked_at_and_tells_its_calls() -> None:
 
 def test_a_policy_that_would_change_is_told_as_it_then_is(house: House, clock: Clock) -> None:
     first, second = house.recruit(2)
-    house.tools.ublox.rotate_e2e_keys([second], RotationPolicy(type=RotationType.AUTOMATIC, days=9))
+    house.tools.ublox.e2e.rotate([second], RotationPolicy(type=RotationType.AUTOMATIC, days=9))
     before = acts(house)
     one, other, missing = looked(house.tools, ROTATE, first, second, device(77), **E2E)
     assert [(change.what, change.then) for change in one.changes] == [("E2E rotation policy", "AUTOMATIC every 9 days")]
@@ -71,7 +71,7 @@ def test_a_policy_that_would_change_is_told_as_it_then_is(house: House, clock: C
 def test_a_certificate_that_would_be_renewed_is_told_and_no_bill_is_made(house: House) -> None:
     (uid,) = house.recruit(1)
     (diff,) = looked(house.tools, RENEW, uid, validity_days=400)
-    serial = house.tools.ublox.look([uid])[uid].certificate.serial  # type: ignore[union-attr] # it has one
+    serial = house.tools.ublox.information.look([uid])[uid].certificate.serial  # type: ignore[union-attr] # it has one
     assert (diff.then, diff.why) == ("change", "would be renewed at the device's heartbeat; billed")
     (change,) = diff.changes
     assert change.now.startswith(f"serial {serial:x}, expires ")

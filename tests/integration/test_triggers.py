@@ -163,7 +163,7 @@ def test_targets_are_found_by_what_the_ledger_knows(site: AdminSite, ledger: Led
         ({"targets": {"devices": ["lamp"]}}, "ROTPublicUID must be 16 hexadecimal digits"),
         ({"targets": {"sites": ["rome"]}}, "the inventory has no site rome"),
         ({"targets": {"tags": ["attic"]}}, "no site of the inventory has the tag attic"),
-        ({"targets": {}}, "expected some of devices, sites, tags, query, or all alone"),
+        ({"targets": {}}, "expected some of devices, sites, tags, cas, query, or all alone"),
         ({"targets": {"all": True, "sites": ["oslo"]}}, "or all alone"),
         ({"targets": {"query": {}}}, "expected exactly one of events, jobs"),
         ({"operation": "tap.reconfigure", "targets": {"devices": ["IOTZ1"]}}, "the inventory has no 'IOTZ1'"),
@@ -447,6 +447,7 @@ def test_the_playbooks_budget_binds_a_person_too(site: AdminSite, ledger: Ledger
     text = default_text().replace(
         'on = { event = "DEVICE_CERTIFICATE_EXPIRATION_EVENT" }',
         'on = { event = "DEVICE_CERTIFICATE_EXPIRATION_EVENT" }\nbudget = { jobs = 2, per = "day" }',
+        1,
     )
     with ledger.database.writing() as connection:
         version = ledger.playbooks.add(connection, text, by="test", note="", now=clock())

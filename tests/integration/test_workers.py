@@ -15,11 +15,16 @@ import redis
 from infra.ledger import Arrival, Ledger, migrate
 from infra.ledger.tables import from_us
 from schemas.events import receipt_of_raw
+from schemas.schedules import FiringState
+from services.operations import OPERATIONS
 from services.sandbox.ublox.twin import API_KEY, API_SECRET
+from services.schedules import ACTIONS
 from services.wiring import now
 from tests.fixtures.ublox import Caller, calling, eventually
 from tests.integration.upstreams import free_port, valkey
+from tests.support.ledger import ask, wish
 from tests.support.processes import CLI, PATIENCE, WORKERS, Process, clean_environ, ran, started
+from tests.support.rounds import schedule
 from tests.support.site import TOKEN, events, notification
 
 CONTROL = ("worker", "control")
@@ -109,6 +114,24 @@ def test_what_nobody_rang_for_is_found_planned_and_performed(house: House) -> No
     house.await_jobs("succeeded")
     assert [row.state for row in events(house.ledger)] == ["planned"]
     assert house.twin.stats()["per_device"]["rotations"] == {device: 1}
+
+
+def test_no_operation_has_the_name_of_what_a_schedule_does() -> None:
+    """Each is the name of a Celery task, and of two tasks of one name a worker has one."""
+    assert not set(OPERATIONS) & set(ACTIONS)
+
+
+def test_devices_are_checked_for_clones_by_a_job_and_by_a_schedule(house: House) -> None:
+    (device,) = house.twin.devices(1)
+    ask(house.ledger, now(), wish(device, "ublox.check_clones"))
+    house.ledger.schedules.add([schedule("clones", "ublox.scan_clones", now(), every_seconds=3600)])
+    house.start("beat")
+    house.start("worker", "control", "ublox")
+    house.await_jobs("succeeded")
+    eventually(
+        lambda: [one.state for one in house.ledger.firings.of("clones", 9)] == [FiringState.SUCCEEDED],
+        seconds=PATIENCE,
+    )
 
 
 def test_each_queue_has_its_own_worker_and_all_stop_when_told(house: House) -> None:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, Final, cast
 
 from schemas.errors import Refused, UpstreamError
@@ -22,7 +23,12 @@ class Killed(Exception):
 
 @dataclass(slots=True)
 class Device:
-    """What the service knows of a device; `billed` counts the renewals that it took."""
+    """What the service knows of a device.
+
+    Attributes:
+        billed: counts the renewals that it took.
+        every: its heartbeat.
+    """
 
     serial: int | None = 0xA0
     ca_name: str | None = "ca.example"
@@ -33,6 +39,9 @@ class Device:
     rotations: int = 0
     billed: int = 0
     validity_days: int | None = None
+    life_days: int | None = None
+    every: timedelta | None = None
+    last_seen: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -49,6 +58,7 @@ class Fleet:
     Attributes:
         hides: what it does not show of a device: ``pending``, ``certificate``, ``ca_name``, ``rotation``.
         calls: how often each verb was asked.
+        information, e2e, certificates: the groups of verbs, as `Ublox` has them.
     """
 
     devices: dict[str, Device]
@@ -56,20 +66,28 @@ class Fleet:
     refuses: dict[str, UpstreamError] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     ignores: bool = False
+    information: SimpleNamespace = field(init=False)
+    e2e: SimpleNamespace = field(init=False)
+    certificates: SimpleNamespace = field(init=False)
     _troubles: dict[str, list[_Trouble]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        self.information = SimpleNamespace(look=self._information)
+        self.e2e = SimpleNamespace(rotate=self._rotate)
+        self.certificates = SimpleNamespace(renew=self._renew)
 
     def fail(self, verb: str, error: Exception, *, acts: bool = False, after: int = 0) -> None:
         """Fail once, `after` calls of that verb have gone well; with or without having done what was asked."""
         self._troubles[verb].append(_Trouble(error, acts, after))
 
-    def look(self, uids: Collection[str], options: Collection[Detail]) -> dict[str, DeviceLook]:
-        """As `Ublox.look`."""
+    def _information(self, uids: Collection[str], options: Collection[Detail]) -> dict[str, DeviceLook]:
+        """As `Information.look`."""
         assert options
         self._met("look", lambda: None)
         return {uid: self._look(uid, self.devices[uid]) for uid in uids if uid in self.devices}
 
-    def rotate_e2e_keys(self, uids: Collection[str], policy: RotationPolicy) -> str:
-        """As `Ublox.rotate_e2e_keys`."""
+    def _rotate(self, uids: Collection[str], policy: RotationPolicy) -> str:
+        """As `EndToEnd.rotate`."""
 
         def act() -> None:
             for uid in uids:
@@ -81,8 +99,8 @@ class Fleet:
         self._met("rotate", act)
         return "The automatic rotation has been set."
 
-    def renew_certificates(self, uids: Collection[str], ca_name: str, validity_days: int) -> str:
-        """As `Ublox.renew_certificates`; a device is billed each time, also when it waits already."""
+    def _renew(self, uids: Collection[str], ca_name: str, validity_days: int) -> str:
+        """As `Certificates.renew`; a device is billed each time, also when it waits already."""
 
         def act() -> None:
             for uid in uids:
@@ -123,13 +141,17 @@ class Fleet:
         certificate = None
         if device.serial is not None and "certificate" not in self.hides:
             ca_name = None if "ca_name" in self.hides else device.ca_name
-            certificate = CertificateLook(serial=device.serial, ca_name=ca_name, expires_at=device.expires_at)
+            certificate = CertificateLook(
+                serial=device.serial, ca_name=ca_name, expires_at=device.expires_at, validity_days=device.life_days
+            )
         return DeviceLook(
             uid=uid,
             blacklisted=device.blacklisted,
             certificate=certificate,
             renewal_pending=None if "pending" in self.hides else device.pending,
             rotation=None if "rotation" in self.hides else device.rotation,
+            heartbeat=device.every,
+            last_seen=device.last_seen,
         )
 
 
@@ -142,7 +164,7 @@ class Desk:
         before_note: happens before each note; it may raise, or lose jobs.
     """
 
-    def __init__(self, operation: Operation, fleet: Fleet, clock: Clock) -> None:
+    def __init__(self, operation: Operation, fleet: object, clock: Clock) -> None:
         self._operation = operation
         self._clock = clock
         self.progress: dict[int, Mapping[str, Any]] = {}

@@ -1,6 +1,7 @@
 """Approvals over the API: a person's word for held jobs, one by one or all of a trigger."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from starlette.responses import Response
@@ -12,7 +13,7 @@ from infra.ledger.holding import NotAllowed, NothingToDecide, Said, Verdict
 from infra.ledger.triggers import show
 from schemas.access import Role
 from schemas.admin import Why
-from schemas.triggers import Decided, TriggerPath, TriggerView
+from schemas.triggers import Decided, TriggerPath, TriggerView, Word
 from schemas.views import RowPath
 from services.web.admin.changes import change
 from services.web.admin.contract import Answer, Call, Route, not_found
@@ -25,7 +26,8 @@ def _on_job(verdict: Verdict) -> Callable[[Call], Response]:
         job_id = call.of(RowPath).id
 
         def work(connection: Connection) -> Answer:
-            said = _said(call, verdict)
+            word = call.of(Word)
+            said = replace(_said(call, verdict, word), step=word.step)
             try:
                 found = call.ledger.holding.say(connection, job_id, said, call.means.clock())
             except NotAllowed as error:
@@ -56,7 +58,7 @@ def _on_trigger(verdict: Verdict) -> Callable[[Call], Response]:
             if show(connection, trigger) is None:
                 raise not_found(f"trigger {trigger}")
             try:
-                decide(connection, trigger, _said(call, verdict))
+                decide(connection, trigger, _said(call, verdict, call.of(Why)))
             except NotAllowed as error:
                 raise Problem(403, str(error)) from None
             except NothingToDecide as error:
@@ -70,8 +72,8 @@ def _on_trigger(verdict: Verdict) -> Callable[[Call], Response]:
     return handler
 
 
-def _said(call: Call, verdict: Verdict) -> Said:
-    return Said(verdict=verdict, actor=call.actor, role=call.caller.role, reason=call.of(Why).reason)
+def _said(call: Call, verdict: Verdict, why: Why) -> Said:
+    return Said(verdict=verdict, actor=call.actor, role=call.caller.role, reason=why.reason)
 
 
 def _one(verdict: Verdict, summary: str) -> Route:
@@ -85,7 +87,7 @@ def _one(verdict: Verdict, summary: str) -> Route:
         " approve it, also when his trigger is cancelled and others rely on the job. Once it is so, the same again"
         " changes nothing.",
         place=RowPath,
-        request=Why,
+        request=Word,
         response=Decided,
         problems={409: "The job waits for nobody's approval."},
         once=True,

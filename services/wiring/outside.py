@@ -1,21 +1,15 @@
-"""Makes every tool from the settings, in one place. Nothing opens at import."""
+"""The ways to the outside systems, and the tools of operations that go them."""
 
-import os
-import secrets
-import socket
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from celery import Celery
 from pydantic import SecretStr
 
-from infra.broker import Ring, make_celery
-from infra.ledger import Ledger, check_schema
+from infra.ledger import Ledger
 from infra.references import resolve
 from infra.settings import Settings
-from infra.vault import KeyRing, Vault
 from schemas.errors import ConfigurationError
 from schemas.references import SecretReference
 from services.clients.centagate import Administrator, Centagate
@@ -27,88 +21,13 @@ from services.fleet.access import FleetTaps
 from services.fleet.centagate import FleetCentagate
 from services.fleet.mobile_keys import SealedMobileKeys
 from services.fleet.twon import FleetTwon
-from services.operations import PARAMETERS, Tools
+from services.operations import Tools
 from services.operations.contract import NO_CENTAGATE, NO_TAPS, NO_TWON, NO_UBLOX
-from services.planner import Planner
-from services.playbook import ActivePlaybook, Playbook, default_text, load_playbook, read_text
-from services.runner import Runner, Terms
-from services.schedules import Beat, Means, Performer, Wanted
-from services.schedules import Terms as ScheduleTerms
-from services.settling import Patience
-from services.triggers import Desk, Looker
+from services.schedules.seen_devices import remembering
+from services.wiring.basics import now, open_vault
 
 SYSTEMS: Final = frozenset({"ublox", "tap", "twon", "centagate"})
 """Every outside system; each is also the queue of its jobs."""
-
-
-def now() -> datetime:
-    """The time of this machine, with its zone."""
-    return datetime.now(UTC)
-
-
-def open_ledger(settings: Settings) -> Ledger:
-    """Open the ledger and make sure that its schema is ours.
-
-    Raises:
-        ConfigurationError: it has another schema.
-        LedgerUnavailable: it cannot be reached.
-    """
-    ledger = Ledger(settings.database_url.get_secret_value())
-    check_schema(ledger.database)
-    return ledger
-
-
-def open_vault(settings: Settings, ledger: Ledger) -> Vault:
-    """Open the vault in the ledger.
-
-    Raises:
-        ConfigurationError: there is no key ring, or it has faults.
-    """
-    if settings.vault_keys is None:
-        raise ConfigurationError(
-            "KEYTURN_VAULT_KEYS (or KEYTURN_VAULT_KEYS_FILE) is needed to open the vault:"
-            " 'keyturn vault new-key' makes its first line"
-        )
-    return Vault(ledger.secrets, KeyRing.parse(settings.vault_keys.get_secret_value()), clock=now)
-
-
-def make_broker(settings: Settings) -> Celery:
-    """Make the Celery application, without tasks."""
-    return make_celery(settings.redis_url.get_secret_value(), sweep_every=settings.sweep_every)
-
-
-def load_active_playbook(settings: Settings) -> Playbook:
-    """Load the settings' own playbook, which is in force where none was ever activated.
-
-    Raises:
-        InputError: it has faults.
-    """
-    return load_playbook(settings_text(settings), operations=PARAMETERS)
-
-
-def settings_text(settings: Settings) -> str:
-    """The text of the settings' own playbook, or of the one that is shipped.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    return read_text(settings.playbook_file) if settings.playbook_file else default_text()
-
-
-def active_playbook(settings: Settings, ledger: Ledger) -> ActivePlaybook:
-    """Make what gives the playbook in force."""
-
-    def load(text: str) -> Playbook:
-        return load_playbook(text, operations=PARAMETERS)
-
-    return ActivePlaybook(ledger, default=lambda: load_active_playbook(settings), load=load)
-
-
-def make_desk(settings: Settings, ledger: Ledger, *, clock: Callable[[], datetime] = now) -> Desk:
-    """Make the desk where manual triggers are asked for; it asks no outside system before somebody wants diffs."""
-    rules = active_playbook(settings, ledger)
-    looker = Looker(lambda system: make_tools(settings, ledger, serves={system}), clock=clock)
-    return Desk(ledger, fleet=Inventory(ledger).current, playbook=rules, clock=clock, looker=looker)
 
 
 def make_ublox(settings: Settings, guards: Guards | None = None) -> Ublox:
@@ -195,13 +114,6 @@ def _revealer(settings: Settings, ledger: Ledger) -> Callable[[SecretReference],
     return partial(resolve, vault=open_vault(settings, ledger) if settings.vault_keys else None)
 
 
-def make_planner(settings: Settings, ledger: Ledger, ring: Ring) -> Planner:
-    """Make the planner with the playbook in force."""
-    rules = active_playbook(settings, ledger)
-    rules()  # a fault is found now, not at the first event
-    return Planner(ledger, rules, ring=ring, clock=now)
-
-
 def make_tools(
     settings: Settings, ledger: Ledger, guards: Guards | None = None, *, serves: Collection[str] = SYSTEMS
 ) -> Tools:
@@ -220,70 +132,11 @@ def make_tools(
         twon=twon or NO_TWON,
         centagate=make_centagate(settings, ledger, guards) if centagate else NO_CENTAGATE,
         note=ledger.work.note,
+        children=ledger.work.children,
         clock=now,
         renewal_look_every=timedelta(seconds=settings.renewal_look_every),
         renewal_deadline=timedelta(seconds=settings.renewal_deadline),
         doubt=timedelta(seconds=2 * settings.ublox_timeout + 15),
+        remember=remembering(ledger, now),
         close=twon.close if twon else lambda: None,
-    )
-
-
-def make_runner(
-    settings: Settings,
-    ledger: Ledger,
-    ring: Ring,
-    guards: Guards | None = None,
-    *,
-    serves: Collection[str] = SYSTEMS,
-) -> Runner:
-    """Make the runner with the tools of the queues that it serves."""
-    guards = guards or Guards(settings)
-    tools = make_tools(settings, ledger, guards, serves=serves)
-    terms = Terms(
-        worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
-        lease=timedelta(seconds=settings.lease),
-        linger=settings.bulk_linger,
-        patience=Patience(max_attempts=settings.max_attempts, base=settings.retry_base, cap=settings.retry_cap),
-    )
-    return Runner(ledger, tools, terms, ring=ring, clock=now, meters=guards.meters)
-
-
-def make_beat(settings: Settings, ledger: Ledger, ring: Ring) -> Beat:
-    """Make what fires schedules."""
-    return Beat(ledger, ring=ring, wanted=Wanted(ledger, active_playbook(settings, ledger)))
-
-
-def make_performer(
-    settings: Settings,
-    ledger: Ledger,
-    ring: Ring,
-    guards: Guards | None = None,
-    *,
-    serves: Collection[str] = SYSTEMS,
-) -> Performer:
-    """Make what does the work of schedules; only a worker of the queue ublox has a u-blox client."""
-    means = Means(
-        ledger=ledger,
-        ublox=make_ublox(settings, guards) if "ublox" in serves and settings.ublox_base_url else NO_UBLOX,
-        ring=ring,
-        clock=now,
-        playbook=active_playbook(settings, ledger),
-        fleet=Inventory(ledger).current,
-        retention=timedelta(days=settings.retention_days),
-        newest_seal=_newest_seal(settings),
-        public_url=settings.public_url,
-        webhook_tokens=settings.webhook_tokens,
-    )
-    return Performer(means, _terms_of_schedules(settings))
-
-
-def _newest_seal(settings: Settings) -> str | None:
-    return KeyRing.parse(settings.vault_keys.get_secret_value()).newest.id if settings.vault_keys else None
-
-
-def _terms_of_schedules(settings: Settings) -> ScheduleTerms:
-    return ScheduleTerms(
-        worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
-        lease=timedelta(seconds=settings.lease),
-        patience=Patience(max_attempts=settings.max_attempts, base=settings.retry_base, cap=settings.retry_cap),
     )
