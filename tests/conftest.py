@@ -30,6 +30,11 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("keyturn")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How large the story of a year is."""
+    parser.addoption("--devices", type=int, default=500, help="devices of the story of a year; `make year`: 5000")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep each `xdist_group` on one process: pytest-xdist 3.8 marks groups where pytest 9.2 does not look any more."""
     if getattr(config.option, "loadgroup", False):

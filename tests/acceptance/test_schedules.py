@@ -15,7 +15,7 @@ from services.wiring import now
 from tests.support.rounds import schedule
 from tests.support.stand import PARTS, Stand, standing, until
 
-CLONES, PRUNE = "ublox.check_clones", "ledger.prune"
+CLONES, PRUNE = "ublox.scan_clones", "ledger.prune"
 EVERY = 10
 ROUNDS = 3
 NOTICES = 500
