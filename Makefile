@@ -1,6 +1,6 @@
 # One gate, one way in: `make` lists what there is. Every target does its own set-up; nothing needs root.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test year interop check fix bench lock
+.PHONY: help setup run test year interop vendors check fix bench lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -35,10 +35,11 @@ year: $(STAMP) ## 400 days of 5 000 devices in a few minutes, and what they cost
 
 interop: $(STAMP) ## the vendors' own clients against the twins; needs Node 20 and fetches what they need
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(INTEROP)
-	@if command -v npm >/dev/null; then \
-	  { [ $(VENDORS)/node_modules/.package-lock.json -nt $(VENDORS)/package-lock.json ] || npm ci --prefix $(VENDORS); } && \
-	  $(BIN)/python -m pytest tests/interop; \
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory vendors && $(BIN)/python -m pytest tests/interop; \
 	else echo "make interop needs Node 20 or newer and npm; neither is on the PATH"; [ "$$CI" != true ]; fi
+
+vendors: # the vendors' own clients that npm has
+	@[ $(VENDORS)/node_modules/.package-lock.json -nt $(VENDORS)/package-lock.json ] || npm ci --prefix $(VENDORS)
 
 check: $(STAMP) ## format, lint, types, layers, dependencies
 	$(BIN)/ruff format --check .
