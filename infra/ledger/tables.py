@@ -18,6 +18,12 @@ _KEY: Final = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up o
 OPEN_STATES: Final = "state IN ('held', 'due', 'running', 'awaiting')"
 """Literal on purpose: SQLite uses a partial index only where a query repeats its condition word for word."""
 
+
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index of the rows for which a condition holds."""
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+
+
 events = Table(
     "events",
     metadata,
@@ -34,21 +40,10 @@ events = Table(
     Column("verdict", Text),  # what the playbook said, or why it is malformed
     Column("planned_at", BigInteger),
     Index("uq_events_receipt", "receipt", unique=True),
-    Index("ix_events_new", "id", sqlite_where=text("state = 'new'"), postgresql_where=text("state = 'new'")),
-    Index("ix_events_fault", "id", sqlite_where=text("state = 'fault'"), postgresql_where=text("state = 'fault'")),
-    Index(
-        "ix_events_malformed",
-        "id",
-        sqlite_where=text("state = 'malformed'"),
-        postgresql_where=text("state = 'malformed'"),
-    ),
-    Index(  # without those that are new: the receiver should not pay for it
-        "ix_events_device",
-        "device",
-        "id",
-        sqlite_where=text("state <> 'new'"),
-        postgresql_where=text("state <> 'new'"),
-    ),
+    _partial("ix_events_new", "id", where="state = 'new'"),
+    _partial("ix_events_fault", "id", where="state = 'fault'"),
+    _partial("ix_events_malformed", "id", where="state = 'malformed'"),
+    _partial("ix_events_device", "device", "id", where="state <> 'new'"),
     sqlite_autoincrement=True,
 )
 
@@ -82,70 +77,20 @@ jobs = Table(
     Column("hold", Text),  # JSON: the terms that bind it, a window, an approval or a budget
     Column("not_after", BigInteger),  # when its window closes: it is not begun from then on
     Column("parent_id", BigInteger),  # the job whose work it is a part of
-    Index(
-        "uq_jobs_running",
-        "lock_key",
-        unique=True,
-        sqlite_where=text("state = 'running'"),
-        postgresql_where=text("state = 'running'"),
-    ),
-    Index(
-        "ix_jobs_due",
-        "operation",
-        "not_before",
-        "id",
-        sqlite_where=text("state = 'due'"),
-        postgresql_where=text("state = 'due'"),
-    ),
-    Index("ix_jobs_open", "lock_key", "id", sqlite_where=text(OPEN_STATES), postgresql_where=text(OPEN_STATES)),
-    Index(
-        "ix_jobs_lease",
-        "lease_until",
-        sqlite_where=text("state = 'running'"),
-        postgresql_where=text("state = 'running'"),
-    ),
-    Index(
-        "ix_jobs_awaiting",
-        "not_before",
-        sqlite_where=text("state = 'awaiting'"),
-        postgresql_where=text("state = 'awaiting'"),
-    ),
-    Index(
-        "ix_jobs_held", "not_before", "id", sqlite_where=text("state = 'held'"), postgresql_where=text("state = 'held'")
-    ),
-    Index(
-        "ix_jobs_closing",
-        "not_after",
-        sqlite_where=text("state = 'due' AND not_after IS NOT NULL"),
-        postgresql_where=text("state = 'due' AND not_after IS NOT NULL"),
-    ),
-    Index("ix_jobs_parked", "id", sqlite_where=text("state = 'parked'"), postgresql_where=text("state = 'parked'")),
+    _partial("uq_jobs_running", "lock_key", where="state = 'running'", unique=True),
+    _partial("ix_jobs_due", "operation", "not_before", "id", where="state = 'due'"),
+    _partial("ix_jobs_open", "lock_key", "id", where=OPEN_STATES),
+    _partial("ix_jobs_lease", "lease_until", where="state = 'running'"),
+    _partial("ix_jobs_awaiting", "not_before", where="state = 'awaiting'"),
+    _partial("ix_jobs_held", "not_before", "id", where="state = 'held'"),
+    _partial("ix_jobs_closing", "not_after", where="state = 'due' AND not_after IS NOT NULL"),
+    _partial("ix_jobs_parked", "id", where="state = 'parked'"),
     Index("ix_jobs_event", "event_id"),
     Index("ix_jobs_target", "target", "id"),
-    Index(
-        "ix_jobs_state",
-        "state",
-        "id",
-        sqlite_where=text("state <> 'succeeded'"),
-        postgresql_where=text("state <> 'succeeded'"),
-    ),
-    Index(
-        "ix_jobs_site", "site", "id", sqlite_where=text("site IS NOT NULL"), postgresql_where=text("site IS NOT NULL")
-    ),
-    Index(
-        "ix_jobs_trigger",
-        "trigger_id",
-        "id",
-        sqlite_where=text("trigger_id IS NOT NULL"),
-        postgresql_where=text("trigger_id IS NOT NULL"),
-    ),
-    Index(
-        "ix_jobs_parent",
-        "parent_id",
-        "state",
-        sqlite_where=text("parent_id IS NOT NULL"),
-        postgresql_where=text("parent_id IS NOT NULL"),
-    ),
+    _partial("ix_jobs_state", "state", "id", where="state <> 'succeeded'"),
+    _partial("ix_jobs_site", "site", "id", where="site IS NOT NULL"),
+    _partial("ix_jobs_trigger", "trigger_id", "id", where="trigger_id IS NOT NULL"),
+    _partial("ix_jobs_parent", "parent_id", "state", where="parent_id IS NOT NULL"),
     sqlite_autoincrement=True,
 )
 
@@ -226,14 +171,7 @@ mobile_keys = Table(
     Column("primary_since", BigInteger),
     Column("dropped_at", BigInteger),
     Index("uq_mobile_keys_public", "location", "public", unique=True),
-    Index(
-        "uq_mobile_keys_job",
-        "location",
-        "job_id",
-        unique=True,
-        sqlite_where=text("job_id IS NOT NULL"),
-        postgresql_where=text("job_id IS NOT NULL"),
-    ),
+    _partial("uq_mobile_keys_job", "location", "job_id", where="job_id IS NOT NULL", unique=True),
 )
 
 api_keys = Table(
@@ -296,13 +234,7 @@ firings = Table(
     Column("fired_at", BigInteger, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("detail", Text, nullable=False),
-    Index(
-        "ix_firings_open",
-        "due_at",
-        "schedule",
-        sqlite_where=text("outcome IN ('waiting', 'running')"),
-        postgresql_where=text("outcome IN ('waiting', 'running')"),
-    ),
+    _partial("ix_firings_open", "due_at", "schedule", where="outcome IN ('waiting', 'running')"),
 )
 
 triggers = Table(
@@ -321,12 +253,7 @@ triggers = Table(
     Column("detail", Text, nullable=False),
     Index("uq_triggers_idempotency_key", "idempotency_key", unique=True),
     Index("ix_triggers_created", "created_at"),
-    Index(
-        "ix_triggers_open",
-        "created_at",
-        sqlite_where=text("state IN ('planning', 'approving', 'cancelling')"),
-        postgresql_where=text("state IN ('planning', 'approving', 'cancelling')"),
-    ),
+    _partial("ix_triggers_open", "created_at", where="state IN ('planning', 'approving', 'cancelling')"),
 )
 
 trigger_targets = Table(

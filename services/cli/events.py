@@ -1,6 +1,7 @@
 """``keyturn events``: what was delivered, and what came of it."""
 
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -19,9 +20,23 @@ from services.cli.output import (
     opened,
     read_as,
     show_fields,
+    show_page,
     show_table,
     write_json,
 )
+
+if TYPE_CHECKING:
+    from schemas.views import EventLine
+
+COLUMNS: Final[Mapping[str, Callable[["EventLine"], object]]] = {
+    "id": lambda one: one.id,
+    "came": lambda one: one.received_at,
+    "type": lambda one: one.type or "?",
+    "device": lambda one: one.device,
+    "is": lambda one: one.state,
+    "verdict": lambda one: one.verdict,
+}
+"""What a list shows of an event."""
 
 app = typer.Typer(name="events", help="List events, show one, and replay it.", no_args_is_help=True)
 
@@ -46,13 +61,7 @@ def list_events(  # noqa: PLR0913 - each filter is an option
     asked = read_as(EventQuery, type=kind, device=device, state=state, hook=hook, limit=limit, **times)
     with opened() as ledger:
         found, below = ledger.admin.events(asked, before)
-    if as_json:
-        write_json({"items": found, "next": below})
-        return
-    rows = [(one.id, one.received_at, one.type or "?", one.device, one.state, one.verdict) for one in found]
-    show_table(("id", "came", "type", "device", "is", "verdict"), rows)
-    if below is not None:
-        console().print(f"there may be more: --before {below}")
+    show_page(found, below, columns=COLUMNS, as_json=as_json)
 
 
 @app.command("show")

@@ -1,6 +1,7 @@
 """``keyturn jobs``: what is to be done, where it stands and why; and to retry, cancel or force a job."""
 
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -20,11 +21,25 @@ from services.cli.output import (
     opened,
     read_as,
     show_fields,
+    show_page,
     show_table,
     write_json,
 )
 
+if TYPE_CHECKING:
+    from schemas.views import JobLine
+
 app = typer.Typer(name="jobs", help="List jobs, show one, and steer it.", no_args_is_help=True)
+
+_COLUMNS: Final[Mapping[str, Callable[["JobLine"], object]]] = {
+    "id": lambda job: job.id,
+    "operation": lambda job: job.operation,
+    "target": lambda job: job.target,
+    "is": lambda job: job.state,
+    "tries": lambda job: job.attempts,
+    "not before": lambda job: job.not_before,
+    "why": lambda job: job.reason,
+}
 
 JobId = Annotated[int, typer.Argument(metavar="ID", min=1)]
 
@@ -63,13 +78,7 @@ def list_jobs(  # noqa: PLR0913 - each filter is an option
     )
     with opened() as ledger:
         found, below = ledger.admin.jobs(asked, before)
-    if as_json:
-        write_json({"items": found, "next": below})
-        return
-    rows = [(job.id, job.operation, job.target, job.state, job.attempts, job.not_before, job.reason) for job in found]
-    show_table(("id", "operation", "target", "is", "tries", "not before", "why"), rows)
-    if below is not None:
-        console().print(f"there may be more: --before {below}")
+    show_page(found, below, columns=_COLUMNS, as_json=as_json)
 
 
 @app.command("show")

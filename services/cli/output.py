@@ -2,7 +2,7 @@
 
 import getpass
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
@@ -30,6 +30,7 @@ _AGO: Final = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 Model = TypeVar("Model", bound=BaseModel)
+Item = TypeVar("Item")
 
 
 @contextmanager
@@ -99,6 +100,29 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     for row in rows:
         table.add_row(*(Text(words(cell), overflow="fold") for cell in row))
     console().print(table)
+
+
+def show_page(
+    items: Sequence[Item],
+    below: int | None,
+    *,
+    columns: Mapping[str, Callable[[Item], object]],
+    as_json: bool,
+) -> None:
+    """Write one page of a list, and how to ask for the next.
+
+    Args:
+        items: the page.
+        below: the number before which the next page begins, where there is one.
+        columns: what to show of an item, by heading.
+        as_json: whole items instead.
+    """
+    if as_json:
+        write_json({"items": items, "next": below})
+        return
+    show_table(tuple(columns), [[shown(one) for shown in columns.values()] for one in items])
+    if below is not None:
+        console().print(f"there may be more: --before {below}")
 
 
 def show_fields(fields: Mapping[str, object]) -> None:

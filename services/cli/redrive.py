@@ -1,12 +1,14 @@
 """``keyturn parked`` and ``keyturn faults``: what stands until a person says so, and to redrive it."""
 
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 from pydantic import BaseModel
 
 from schemas.errors import InputError
 from schemas.jobs import ParkedBecause
+from services.cli.events import COLUMNS
 from services.cli.output import (
     AsJson,
     Before,
@@ -20,18 +22,26 @@ from services.cli.output import (
     now,
     opened,
     read_as,
-    show_table,
+    show_page,
     write_json,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from infra.ledger.redriving import By
     from schemas.redrive import Redriven
-    from schemas.views import EventLine, JobLine
+    from schemas.views import JobLine
 
 Model = TypeVar("Model", bound=BaseModel)
+Item = TypeVar("Item", bound=BaseModel)
+
+_PARKED: Final[Mapping[str, Callable[["JobLine"], object]]] = {
+    "id": lambda job: job.id,
+    "operation": lambda job: job.operation,
+    "target": lambda job: job.target,
+    "is": lambda job: job.state,
+    "because": lambda job: job.parked_because,
+    "why": lambda job: job.reason,
+}
 
 parked_app = typer.Typer(
     name="parked", help="Jobs that wait for a person: list and redrive them.", no_args_is_help=True
@@ -71,11 +81,7 @@ def list_parked(  # noqa: PLR0913 - each filter is an option
     asked = read_as(JobQuery, state=State.PARKED, limit=limit, since=moment(since), until=moment(until), **terms)
     with opened() as ledger:
         found, below = ledger.admin.jobs(asked, before)
-    if as_json:
-        write_json({"items": found, "next": below})
-        return
-    _show_jobs(found)
-    _goes_on(below)
+    show_page(found, below, columns=_PARKED, as_json=as_json)
 
 
 @parked_app.command("redrive")
@@ -103,11 +109,7 @@ def redrive_parked(  # noqa: PLR0913 - each filter is an option
     asked = _asked(RedriveParked, ids, {**terms, **times}, every=every, limit=limit, dry_run=dry_run, reason=reason)
     with opened() as ledger, ledger.database.reading() if dry_run else ledger.database.writing() as connection:
         done = redrive(connection, asked, _by())
-    if as_json:
-        write_json(done)
-        return
-    _show_jobs(done.items)
-    _tell(done, "job", "would be given new tries" if dry_run else "given new tries")
+    _tell(done, _PARKED, "job", "would be given new tries" if dry_run else "given new tries", as_json=as_json)
 
 
 @faults_app.command("list")
@@ -128,11 +130,7 @@ def list_faults(
     asked = read_as(EventQuery, state=EventState.FAULT, type=kind, device=device, limit=limit, **times)
     with opened() as ledger:
         found, below = ledger.admin.events(asked, before)
-    if as_json:
-        write_json({"items": found, "next": below})
-        return
-    _show_events(found)
-    _goes_on(below)
+    show_page(found, below, columns=COLUMNS, as_json=as_json)
 
 
 @faults_app.command("redrive")
@@ -157,11 +155,7 @@ def redrive_faults(  # noqa: PLR0913 - each filter is an option
     asked = _asked(RedriveFaults, ids, terms, every=every, limit=limit, dry_run=dry_run, reason=reason)
     with opened() as ledger, ledger.database.reading() if dry_run else ledger.database.writing() as connection:
         done = redrive(connection, asked, _by())
-    if as_json:
-        write_json(done)
-        return
-    _show_events(done.items)
-    _tell(done, "event", "would be planned again" if dry_run else "will be planned again")
+    _tell(done, COLUMNS, "event", "would be planned again" if dry_run else "will be planned again", as_json=as_json)
 
 
 def _asked(model: type[Model], ids: list[int] | None, terms: dict[str, Any], *, every: bool, **rest: Any) -> Model:
@@ -178,22 +172,13 @@ def _by() -> "By":
     return By(actor=actor(), now=now())
 
 
-def _show_jobs(found: "Sequence[JobLine]") -> None:
-    rows = [(job.id, job.operation, job.target, job.state, job.parked_because, job.reason) for job in found]
-    show_table(("id", "operation", "target", "is", "because", "why"), rows)
-
-
-def _show_events(found: "Sequence[EventLine]") -> None:
-    rows = [(one.id, one.received_at, one.type or "?", one.device, one.state, one.verdict) for one in found]
-    show_table(("id", "came", "type", "device", "is", "verdict"), rows)
-
-
-def _goes_on(below: int | None) -> None:
-    if below is not None:
-        console().print(f"there may be more: --before {below}")
-
-
-def _tell(done: "Redriven[Any]", thing: str, what: str) -> None:
+def _tell(
+    done: "Redriven[Item]", columns: Mapping[str, Callable[[Item], object]], thing: str, what: str, *, as_json: bool
+) -> None:
+    if as_json:
+        write_json(done)
+        return
+    show_page(done.items, None, columns=columns, as_json=False)
     for passed in done.passed:
         console().print(f"{thing} {passed.id} is passed over: {passed.why}", soft_wrap=True)
     count = f"{len(done.items)} {thing}{'' if len(done.items) == 1 else 's'}"
