@@ -2,7 +2,7 @@
 
 import secrets
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -103,9 +103,11 @@ class Twins:
         return path
 
 
-def ports_from(free: Callable[[], int]) -> Ports:
+def ports_from(free: Iterator[int]) -> Ports:
     """Take a free port for each."""
-    return Ports(ublox=free(), centagate=free(), tap=free(), twon_control=free(), tap_control=free())
+    return Ports(
+        ublox=next(free), centagate=next(free), tap=next(free), twon_control=next(free), tap_control=next(free)
+    )
 
 
 def _door(door: Mapping[str, Any]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from infra.settings import Settings, load_settings, variables
 from infra.vault import new_ring_line
 from schemas.errors import ConfigurationError
 from services.cli.demonstration import Demonstration
+from services.cli.ports import free_ports
 from services.cli.supervisor import Part
 from services.cli.timeline import Timeline
 from services.cli.twins import SITE, Twins, keyturn, ports_from
@@ -52,11 +53,12 @@ class House:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._parts: list[Part] = []
+        self._ports = free_ports()
         self._environ = variables(os.environ)
         self.settings = self._settings()
         self._logs = self.settings.data_dir / "log"
         outside = self.settings.ublox_base_url or self.settings.centagate_base_url
-        self._twins = None if outside else Twins(ports_from(_free_port))  # all are real, or none is
+        self._twins = None if outside else Twins(ports_from(self._ports))  # all are real, or none is
 
     def _settings(self) -> Settings:
         """The settings, with what one machine can make up by itself where nothing is given."""
@@ -74,10 +76,10 @@ class House:
             self._environ["DATABASE_URL"] = f"sqlite:///{data_dir}/keyturn.db"
         self._own_redis = not self._is_given("REDIS_URL")
         if self._own_redis:
-            self._redis_port, self._redis_password = _free_port(), secrets.token_urlsafe(24)
+            self._redis_port, self._redis_password = next(self._ports), secrets.token_urlsafe(24)
             self._environ["REDIS_URL"] = f"redis://:{self._redis_password}@127.0.0.1:{self._redis_port}/0"
         if self._environ.get("KEYTURN_PORT") == "0":
-            self._environ["KEYTURN_PORT"] = str(_free_port())
+            self._environ["KEYTURN_PORT"] = str(next(self._ports))
         return load_settings(self._environ)
 
     def _is_given(self, name: str) -> bool:
@@ -217,12 +219,6 @@ def _own(path: Path, make: Callable[[], str]) -> Path:
 
 def _new_token() -> str:
     return f"Bearer {secrets.token_urlsafe(32)}"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _refuse_taken(host: str, port: int) -> None:

@@ -44,6 +44,6 @@ def _send(stand: Stand, uids: list[str]) -> None:
 
 
 def _sum(stand: Stand, name: str) -> float:
-    page = httpx.get(f"http://127.0.0.1:{stand.port}/metrics", timeout=5, trust_env=False).text
+    page = httpx.get(f"http://127.0.0.1:{stand.port}/metrics", timeout=30, trust_env=False).text
     families = text_string_to_metric_families(page)
     return sum(sample.value for family in families for sample in family.samples if sample.name == name)

@@ -14,8 +14,9 @@ import redis
 from infra.ledger import Ledger
 from infra.vault import KeyRing, Vault
 from schemas.events import EventType
-from tests.integration.upstreams import free_port, valkey
+from tests.integration.upstreams import valkey
 from tests.support.flood import Flood, notification
+from tests.support.ports import free_port
 from tests.support.processes import CLI, Process, clean_environ, ran, started
 from tests.support.sentry import Inbox, sentry_inbox
 from tests.support.stand import until

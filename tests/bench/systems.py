@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from tests.bench.processes import DidNotRun, answers, free_port, process, wait_until
+from tests.bench.processes import DidNotRun, answers, process, wait_until
 from tests.bench.servers import Postgres, Store, Valkey
+from tests.support.ports import free_port
 
 TOKEN: Final = "Bearer hq3v9tXk2mWcR7bYpL5sNd8f"
 PEERS: Final = Path(__file__).parent / "peers"

@@ -27,8 +27,9 @@ from services.clients.tap.client import TapClient
 from services.clients.tap.tcp import TcpAddress
 from services.clients.tap.terms import Memory, Terms
 from tests.bench.keyturn import CLI, data_folder
-from tests.bench.processes import ROOT, DidNotRun, answers, free_port, process, wait_until
+from tests.bench.processes import ROOT, DidNotRun, answers, process, wait_until
 from tests.bench.systems import install_node_modules
+from tests.support.ports import free_port
 
 ROUNDS: Final = 3
 SECONDS: Final = 1.0

@@ -18,7 +18,8 @@ from typing import Any, Final
 import httpx
 
 from tests.bench.keyturn import CLI, data_folder
-from tests.bench.processes import ROOT, DidNotRun, answers, free_port, process, surroundings, wait_until
+from tests.bench.processes import ROOT, DidNotRun, answers, process, surroundings, wait_until
+from tests.support.ports import free_port
 
 DEVICES: Final = 1_000
 LATENCY_MS: Final = 200

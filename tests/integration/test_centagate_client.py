@@ -27,7 +27,8 @@ from tests.integration.centagate_account import (
     at_once,
     centagate_account,
 )
-from tests.integration.upstreams import free_port, silent_server, valkey
+from tests.integration.upstreams import silent_server, valkey
+from tests.support.ports import free_port
 
 REGISTER, LIST = "token/registerActiveToken", "user/auth/list"
 

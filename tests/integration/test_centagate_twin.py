@@ -222,7 +222,7 @@ def test_the_command_runs_a_twin_until_it_is_stopped(number: int) -> None:
         check = httpx.get(f"{found[1]}{found[2]}/session/check/{found[3]}/0")
         assert (check.json()["code"], httpx.get(found[4]).status_code) == (23018, 200)
         run.send_signal(number)
-        assert (run.wait(timeout=10), run.stdout.read()) == (0, "")
+        assert (run.wait(timeout=60), run.stdout.read()) == (0, "")
 
 
 def test_a_port_that_is_taken_is_told(twin: CentagateTwin) -> None:

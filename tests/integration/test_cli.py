@@ -14,7 +14,7 @@ from infra.ledger import Ledger, migrate
 from schemas.errors import ConfigurationError
 from services.cli.main import app
 from tests.fixtures.ublox import eventually
-from tests.integration.upstreams import free_port
+from tests.support.ports import free_port
 from tests.support.processes import CLI, answers, clean_environ, ran, started
 from tests.support.site import TOKEN
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Thread
 
 from tests.fixtures.ublox import eventually
-from tests.integration.upstreams import free_port
+from tests.support.ports import free_port
 from tests.support.processes import CLI, PATIENCE, Process, answers, clean_environ, ran, started
 from tests.support.site import TOKEN
 
@@ -86,9 +86,9 @@ def test_what_is_killed_is_started_again_and_nothing_outlives_a_killed_superviso
             os.kill(pid, signal.SIGKILL)
         eventually(lambda: len(of_folder(tmp_path).keys() - killed) == len(PARTS) + 1, seconds=90)
         eventually(lambda: answers(f"{url}/readyz"), seconds=90)
-        eventually(lambda: house.output.count("starting it again") == len(KILLED), seconds=10)
+        eventually(lambda: house.output.count("starting it again") == len(KILLED), seconds=60)
         house.stop(signal.SIGKILL)
-        eventually(lambda: of_folder(tmp_path) == {}, seconds=20)
+        eventually(lambda: of_folder(tmp_path) == {}, seconds=60)
 
 
 @contextmanager

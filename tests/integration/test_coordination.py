@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 
 from infra.coordination import Coordination, Turn
 from schemas.errors import ConfigurationError
-from tests.integration.upstreams import free_port, silent_server, valkey
+from tests.integration.upstreams import silent_server, valkey
+from tests.support.ports import free_port
 
 
 @pytest.fixture(scope="module")

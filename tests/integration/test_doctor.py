@@ -27,9 +27,10 @@ from services.sandbox.ublox.twin import API_KEY, API_SECRET
 from services.schedules.registration import Registration, known_tokens, plan, sync
 from services.wiring import make_ublox, now
 from tests.fixtures.ublox import Caller, calling
-from tests.integration.upstreams import free_port, valkey
+from tests.integration.upstreams import valkey
 from tests.support.centagate import centagate_twin
 from tests.support.inventory import stock
+from tests.support.ports import free_port
 from tests.support.site import settings_for
 from tests.support.taps import write_fleet
 from tests.support.twon import PASSWORD, USER, twon_park

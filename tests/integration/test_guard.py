@@ -30,9 +30,10 @@ from services.operations import Tools
 from services.runner import Runner, Terms
 from services.settling import Patience
 from tests.conftest import Clock
-from tests.integration.upstreams import Call, Reply, Upstream, free_port, scripted, silent_server, valkey
+from tests.integration.upstreams import Call, Reply, Upstream, scripted, silent_server, valkey
 from tests.support.inventory import read_fleet, taps_in
 from tests.support.ledger import LEASE, ask, attempt_rows, device, job_row, rows, states, wish
+from tests.support.ports import free_port
 from tests.support.taps import SERIAL, write_fleet
 from tests.support.works import Bell, Obedient
 

@@ -117,7 +117,7 @@ def test_a_site_whose_ledger_is_away_is_alive_but_not_ready_until_it_is_back(dat
             assert (answer.status, answer.headers["retry-after"]) == (503, "5")
             assert answer.document["status"] == "not ready"
             assert receiver.get("/healthz").document == {"status": "alive"}
-        eventually(lambda: receiver.get("/readyz").status == 200, seconds=10)
+        eventually(lambda: receiver.get("/readyz").status == 200, seconds=60)
         assert receiver.post(notification(Timestamp="2021-01-01")).status == 202
 
 

@@ -29,8 +29,9 @@ from services.schedules.certificates import NEAREST
 from services.web.metrics import Metrics
 from tests.conftest import Clock
 from tests.fixtures.ublox import eventually
-from tests.integration.upstreams import free_port, valkey
+from tests.integration.upstreams import valkey
 from tests.support.ledger import ask, claim, device, settle, take_in, wish
+from tests.support.ports import free_port
 from tests.support.processes import started
 from tests.support.site import serving
 
@@ -289,7 +290,7 @@ def test_a_real_prometheus_scrapes_us_without_an_error(database_url: str, redis_
                 found = asked("query", query="keyturn_ledger_up")
                 return bool(found and found["result"] and found["result"][0]["value"][1] == "1")
 
-            eventually(scraped, seconds=30)
+            eventually(scraped, seconds=60)
             (line,) = asked("targets")["activeTargets"]
             assert (line["health"], line["lastError"]) == ("up", "")
             for expression in expressions():
@@ -299,4 +300,4 @@ def test_a_real_prometheus_scrapes_us_without_an_error(database_url: str, redis_
                 rules = [rule for group in asked("rules")["groups"] for rule in group["rules"]]
                 return bool(rules) and all(rule["health"] == "ok" for rule in rules)
 
-            eventually(evaluated, seconds=30)
+            eventually(evaluated, seconds=60)

@@ -19,7 +19,8 @@ from services.clients.answers import Answer
 from services.clients.cloud import CloudWire
 from services.clients.line import Line
 from services.clients.transport import Bounds, Transport, ssl_context
-from tests.integration.upstreams import Call, Reply, Upstream, free_port, scripted, silent_server
+from tests.integration.upstreams import Call, Reply, Upstream, scripted, silent_server
+from tests.support.ports import free_port
 
 NOW = dt.datetime(2026, 5, 10, 12, 0, tzinfo=dt.UTC)
 SECRET = "s3cr3t-token"

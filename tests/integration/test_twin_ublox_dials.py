@@ -173,7 +173,7 @@ def test_a_burst_of_a_thousand_arrives_whole(twin: Caller, mailbox: Mailbox) -> 
     uids = twin.devices(1000)
     twin.register(mailbox.url, EventType.ERRORS)
     twin.control("/fire", type=EventType.ERRORS, devices=uids)
-    eventually(lambda: deliveries(twin)["sent"] == 1000, seconds=15)
+    eventually(lambda: deliveries(twin)["sent"] == 1000, seconds=60)
     assert {body["ROTPublicUID"] for body in mailbox.bodies} == set(uids)
 
 

@@ -37,7 +37,7 @@ def recruited(twin: Twin, count: int, *, heartbeat: float) -> list[str]:
 
 
 def look_until(client: Ublox, uid: str, wanted: Callable[[DeviceLook], bool]) -> DeviceLook:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not wanted(look := client.information.look([uid])[uid]):
         assert time.monotonic() < deadline
         time.sleep(0.02)

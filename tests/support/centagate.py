@@ -37,7 +37,7 @@ class CentagateTwin:
         self.password = admin.password
         self.integration_key = twin.app.integration_key
         self.secret_key = twin.app.secret_key
-        self.http = httpx.Client(base_url=url, timeout=10, trust_env=False)
+        self.http = httpx.Client(base_url=url, timeout=60, trust_env=False)
 
     def close(self) -> None:
         """Hang up."""
@@ -137,7 +137,7 @@ class Caller:
         """Make the further calls in this session."""
         self.cen_token = signed(told["secretCode"], self.twin.admin + told["authToken"])
 
-    def put(self, path: str, *, prefix: str = PLAIN, timeout: float = 10, **body: Any) -> httpx.Response:
+    def put(self, path: str, *, prefix: str = PLAIN, timeout: float = 60, **body: Any) -> httpx.Response:
         """Make a management call."""
         url = f"{prefix}/{path}/{quote(self.twin.admin, safe='')}"
         return self.twin.http.put(url, json={"cenToken": self.cen_token, **body}, timeout=timeout)

@@ -36,7 +36,7 @@ class Flood:
             thread.join()
 
     def _send(self, turn: "enumerate[bytes]", lock: threading.Lock) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         while True:
             with lock:
                 number, body = next(turn, (-1, b""))

@@ -80,7 +80,7 @@ class Wire:
     """One connection, byte by byte."""
 
     def __init__(self, address: Address) -> None:
-        self._socket = socket.create_connection((address.host, address.port), timeout=20)
+        self._socket = socket.create_connection((address.host, address.port), timeout=60)
         self._stream = self._socket.makefile("rb")
 
     def send(self, data: bytes) -> None:

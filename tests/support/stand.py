@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from services.cli.supervisor import Part
 from services.sandbox.ublox.twin import API_KEY, API_SECRET
 from tests.fixtures.ublox import Caller
 from tests.support.forks import ForkedPart
+from tests.support.ports import free_port
 from tests.support.processes import CLI, WORKERS, answers
 
 TOKEN: Final = "Bearer a-token-of-the-acceptance-stories"
@@ -144,6 +144,9 @@ def standing(folder: Path, database_url: str, seconds: tuple[str, ...] = (), **s
     try:
         stand.open()
         yield stand
+    except BaseException as failure:
+        failure.add_note(stand.logs())
+        raise
     finally:
         stand.close()
 
@@ -155,10 +158,3 @@ def until(true: Any, what: str, *, seconds: float = 120) -> float:
         assert time.monotonic() - began < seconds, f"not within {seconds:g} s: {what}"
         time.sleep(0.05)
     return time.monotonic() - began
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -28,7 +28,7 @@ def test_leases_are_kept_on_being_renewed_after_any_error(error: Exception, leve
     runner.keep_leases.side_effect = chain([error], repeat(0))
     with capture_logs() as logs, patch.object(Backstage, "runner", PropertyMock(return_value=runner)):
         backstage.start_keeping_leases()
-        eventually(lambda: runner.keep_leases.call_count >= 3, seconds=5)
+        eventually(lambda: runner.keep_leases.call_count >= 3)
         backstage.stop()
-        eventually(lambda: all(thread.name != "leases" for thread in threading.enumerate()), seconds=5)
+        eventually(lambda: all(thread.name != "leases" for thread in threading.enumerate()))
     assert [(log["event"], log["log_level"]) for log in logs] == [("leases could not be renewed", level)]
