@@ -93,7 +93,12 @@ class NewJob:
     @property
     def lock_key(self) -> str:
         """What only one running job may hold: the target inside its system, unless another lock is told."""
-        return f"{self.system}:{self.lock or self.target}"
+        return lock_key_of(self.operation, self.lock or self.target)
+
+
+def lock_key_of(operation: str, lock: str) -> str:
+    """What only one running job may hold: a target, or another lock, inside the operation's system."""
+    return f"{operation.partition('.')[0]}:{lock}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

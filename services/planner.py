@@ -16,9 +16,10 @@ from infra.ledger import Ledger, Plan, Planned, StoredEvent
 from schemas.errors import LedgerUnavailable
 from schemas.events import EventType, Notification, read_notification
 from schemas.fleet import Fleet
+from schemas.playbook import Decision
 from services.fleet.inventory import Inventory
 from services.fleet.remarks import idle_skips
-from services.playbook import Playbook
+from services.playbook import Playbook, WorkOf
 from services.triggers import Maker
 
 CHUNK: Final = 256
@@ -65,7 +66,8 @@ class Planner:
         done = 0
         while events := self._ledger.inbox.waiting(CHUNK):
             playbook, fleet = self._rules(), self._inventory.current()
-            planned = self._store([self._plan(event, playbook, fleet) for event in events])
+            work_of = self._ledger.at_hand.among(event.device for event in events if event.device)
+            planned = self._store([self._plan(event, playbook, fleet, work_of) for event in events])
             done += planned.events
             for operation, ids in planned.due.items():
                 self._ring(PREFIX + operation, ids)
@@ -93,18 +95,19 @@ class Planner:
                 planned.due.setdefault(operation, []).extend(ids)
         return planned
 
-    def _plan(self, event: StoredEvent, playbook: Playbook, fleet: Fleet) -> Plan:
+    def _plan(self, event: StoredEvent, playbook: Playbook, fleet: Fleet, work_of: WorkOf) -> Plan:
         try:
             notification = read_notification(orjson.loads(event.body))
-            return self._decide(event, notification, playbook, fleet)
+            return self._told(event, notification, playbook, fleet, playbook.decide(notification, fleet, work_of))
         except LedgerUnavailable:
             raise
         except Exception as error:
             log.exception("an event could not be planned", event_id=event.id, receipt=event.receipt)
             return Plan(event_id=event.id, verdict=f"could not be planned: {type(error).__name__}", fault=True)
 
-    def _decide(self, event: StoredEvent, notification: Notification, playbook: Playbook, fleet: Fleet) -> Plan:
-        decision = playbook.decide(notification, fleet, self._ledger.at_hand.of)
+    def _told(
+        self, event: StoredEvent, notification: Notification, playbook: Playbook, fleet: Fleet, decision: Decision
+    ) -> Plan:
         for alert in decision.alerts:
             log.error("alert", alert=alert, event_id=event.id, device=notification.device)
         for note in decision.notes:
@@ -115,7 +118,7 @@ class Planner:
             verdict="; ".join((decision.verdict, *decision.notes, *_notes_on_site(notification, playbook, fleet))),
             jobs=[replace(job, site=site.name) for job in decision.jobs] if site else decision.jobs,
             confirms=[(operation, notification.device) for operation in decision.confirms if notification.device],
-            evidence=evidence_of(notification, event.receipt),
+            evidence=evidence_of(notification, event.receipt) if decision.jobs or decision.confirms else {},
         )
 
 

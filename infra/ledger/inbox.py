@@ -46,12 +46,13 @@ class Arrival:
     fault: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(slots=True)  # not frozen, as above
 class StoredEvent:
     """An event that waits for its plan."""
 
     id: int
     receipt: str
+    device: str | None
     body: bytes
 
 
@@ -109,10 +110,10 @@ class Inbox:
 
     def waiting(self, limit: int) -> list[StoredEvent]:
         """The oldest events that have no plan yet."""
-        query = text("SELECT id, receipt, body FROM events WHERE state = 'new' ORDER BY id LIMIT :limit")
+        query = text("SELECT id, receipt, device, body FROM events WHERE state = 'new' ORDER BY id LIMIT :limit")
         with self._database.reading() as connection:
             rows = connection.execute(query, {"limit": limit})
-            return [StoredEvent(id=row.id, receipt=row.receipt, body=bytes(row.body)) for row in rows]
+            return [StoredEvent(number, receipt, device, bytes(body)) for number, receipt, device, body in rows]
 
     def backlog(self, at_most: int) -> int:
         """How many events have no plan yet, counted no further than `at_most`."""

@@ -6,17 +6,31 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, insert, text
+from sqlalchemy import Connection, insert, text
 
 from infra.ledger.engine import Database
 from infra.ledger.spending import Purse
 from infra.ledger.tables import jobs, storable, to_us
 from infra.ledger.weighing import OpenJob, judge, open_jobs, reason_to_wait
-from schemas.jobs import NewJob
+from schemas.jobs import NewJob, lock_key_of
 from schemas.limits import Hold, Sharer, Standing
 
 _PLANNERS: Final = 7_395_501
 """PostgreSQL advisory lock: one planner writes at a time, as SQLite's write lock has it anyway."""
+
+_STILL_NEW: Final = {
+    "sqlite": text("SELECT id FROM events WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'new'"),
+    "postgresql": text(
+        "SELECT id FROM events WHERE id IN (SELECT CAST(value AS bigint) FROM"
+        " json_array_elements_text(CAST(:ids AS json))) AND state = 'new'"
+    ),
+}
+
+_TELL: Final = {
+    "sqlite": "UPDATE events SET state = ?, verdict = ?, planned_at = ? WHERE id = ?",
+    "postgresql": "UPDATE events SET state = %s, verdict = %s, planned_at = %s WHERE id = %s",
+}
+"""In the drivers' own writing, for one of these is written for every event."""
 
 _SHARE: Final = text("UPDATE jobs SET hold = :hold WHERE id = :id")
 
@@ -121,22 +135,13 @@ class _Batch:
         self._done = Planned()
 
     def write(self) -> Planned:
-        verdicts = [
-            {
-                "id": plan.event_id,
-                "verdict": self._apply(plan),
-                "now": self._now,
-                "state": "fault" if plan.fault else "planned",
-            }
-            for plan in self._plans
+        told = [
+            ("fault" if plan.fault else "planned", self._apply(plan), self._now, plan.event_id) for plan in self._plans
         ]
         self._insert()
-        verdicts = [verdict for verdict in verdicts if verdict["id"] is not None]
+        verdicts = [row for row in told if row[-1] is not None]
         if verdicts:
-            self._connection.execute(
-                text("UPDATE events SET state = :state, verdict = :verdict, planned_at = :now WHERE id = :id"),
-                verdicts,
-            )
+            self._connection.exec_driver_sql(_TELL[self._connection.dialect.name], verdicts)
         self._done.events = len(verdicts)
         return self._done
 
@@ -217,8 +222,7 @@ class _Batch:
         return f"no {' or '.join(operation for operation, _ in plan.confirms)} waits for it"
 
     def _confirm(self, operation: str, target: str, plan: Plan) -> int | None:
-        lock_key = NewJob(operation=operation, target=target).lock_key
-        for job in self._open.get(lock_key, ()):
+        for job in self._open.get(lock_key_of(operation, target), ()):
             if job.operation == operation and (job.begun or job.state in {"awaiting", "running"}):
                 self._nudge(job, plan)
                 return job.id
@@ -259,15 +263,13 @@ class _Batch:
 
 
 def _still_new(connection: Connection, plans: Sequence[Plan]) -> set[int]:
-    query = text("SELECT id FROM events WHERE id IN :ids AND state = 'new'").bindparams(
-        bindparam("ids", expanding=True)
-    )
-    return {row.id for row in connection.execute(query, {"ids": [plan.event_id for plan in plans]})}
+    ids = json.dumps([plan.event_id for plan in plans])
+    return set(connection.execute(_STILL_NEW[connection.dialect.name], {"ids": ids}).scalars())
 
 
 def _open_jobs(connection: Connection, plans: Sequence[Plan]) -> dict[str, list[OpenJob]]:
     keys = {job.lock_key for plan in plans for job in plan.jobs}
-    keys |= {NewJob(operation=name, target=target).lock_key for plan in plans for name, target in plan.confirms}
+    keys |= {lock_key_of(operation, target) for plan in plans for operation, target in plan.confirms}
     return open_jobs(connection, keys, hold=_hold(connection))
 
 

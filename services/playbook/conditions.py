@@ -11,13 +11,12 @@ sees at most `MOST_VALUES` values of it, reads only its own variable, and holds 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from schemas.errors import InputError
-from schemas.events import Notification
-from schemas.playbook import LONGEST_CONDITION, DeviceWork
+from schemas.playbook import LONGEST_CONDITION
 from services.playbook.lean_cel import cel
-from services.playbook.sight import DEVICE, FIELDS, MOST_VALUES, WORK, seen_of
+from services.playbook.sight import DEVICE, FIELDS, MOST_VALUES, WORK, too_much
 
 FUNCTIONS: Final = frozenset(
     {
@@ -106,15 +105,12 @@ def compile_condition(source: str) -> Condition:
     return Condition(source, program, *_reads(bare), _DEVICE.search(bare) is not None)
 
 
-def view_of(
-    notification: Notification, fields: frozenset[str], keys: frozenset[str] | None, work: DeviceWork
-) -> cel.Context | str:
-    """What conditions see of a notification and its device; text says why they can see nothing."""
-    seen = seen_of(notification, fields, keys, work)
-    if seen is None:
+def view_of(seen: Mapping[str, Any]) -> cel.Context | str:
+    """What conditions see, as `seen_of` gives it, in the form in which they read it; text says why they cannot."""
+    if too_much(seen["event"]):
         return f"the event is too large for a condition: more than {MOST_VALUES} values"
     try:
-        return cel.Context(seen)
+        return cel.Context(dict(seen))
     except BaseException as failure:  # noqa: BLE001 - as in Condition.holds
         _let_through(failure)
         return f"the event cannot be shown to a condition: {_reason(failure)}"

@@ -5,7 +5,7 @@ parameters are complete, conditions are compiled, and the fields that the condit
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from pydantic import BaseModel
@@ -15,11 +15,11 @@ from schemas.events import EventType, Notification
 from schemas.fleet import Fleet, SiteTargets
 from schemas.limits import Budget, Limits
 from schemas.playbook import NO_WORK, Decision, DeviceWork, PlaybookDocument, Rule, RuleView, Targets
+from services.playbook.answers import Answer, Answers
 from services.playbook.checks import complete_parameters
-from services.playbook.conditions import compile_condition, view_of
+from services.playbook.conditions import compile_condition
 from services.playbook.draft import Draft, LoadedRule, Wish
 from services.playbook.faults import shown
-from services.playbook.lean_cel import cel
 from services.playbook.sight import ca_of
 
 NO_SITES: Final = Fleet()
@@ -30,9 +30,6 @@ WorkOf = Callable[[str], DeviceWork]
 
 _RENEW: Final = "ublox.renew_certificate"
 
-_NOTHING: Final = cel.Context({})
-"""What conditions see that read nothing of the event."""
-
 _OF_SITE: Final[Mapping[Targets, Callable[[Fleet, str], SiteTargets]]] = {
     "site.taps": Fleet.taps_of,
     "site.locations": Fleet.locations_of,
@@ -41,29 +38,19 @@ _OF_SITE: Final[Mapping[Targets, Callable[[Fleet, str], SiteTargets]]] = {
 
 
 class _Reaction:
-    """The enabled rules of one event type, and what their conditions read."""
+    """The enabled rules of one event type."""
 
-    __slots__ = ("_fields", "_keys", "_rules", "_work")
+    __slots__ = ("_answers", "_rules")
 
     def __init__(self, rules: list[LoadedRule]) -> None:
-        conditions = [rule.condition for rule in rules if rule.condition]
-        keys = [condition.keys for condition in conditions]
-        known = [some for some in keys if some is not None]
         self._rules = tuple(rules)
-        self._fields = frozenset[str]().union(*(condition.fields for condition in conditions))
-        self._keys = frozenset[str]().union(*known) if len(known) == len(keys) else None
-        self._work = any(condition.work for condition in conditions)
+        self._answers = Answers([rule.condition for rule in rules])
 
-    def examine(self, notification: Notification, work_of: WorkOf) -> Iterator[tuple[LoadedRule, bool | str]]:
+    def examine(self, notification: Notification, work_of: WorkOf) -> Iterable[tuple[LoadedRule, Answer]]:
         """Each rule and whether it holds; text says why that cannot be told."""
         device = notification.device
-        work = NO_WORK if device is None or not self._work else work_of(device)
-        view = view_of(notification, self._fields, self._keys, work) if self._fields or self._work else _NOTHING
-        for rule in self._rules:
-            if rule.condition is None:
-                yield rule, True
-            else:
-                yield rule, view if isinstance(view, str) else rule.condition.holds(view)
+        work = NO_WORK if device is None or not self._answers.work else work_of(device)
+        return zip(self._rules, self._answers.of(notification, work), strict=True)
 
 
 def _no_work(_device: str) -> DeviceWork:

@@ -23,8 +23,8 @@ MOST_VALUES: Final = 1000
 
 def seen_of(
     notification: Notification, fields: frozenset[str], keys: frozenset[str] | None, work: DeviceWork
-) -> dict[str, dict[str, Any]] | None:
-    """Give the variables of a condition; None where the event is too large for one.
+) -> dict[str, dict[str, Any]]:
+    """Give the variables of a condition, JSON-able.
 
     Args:
         notification: the event.
@@ -36,9 +36,7 @@ def seen_of(
     view = {field: _READERS[field](notification) for field in fields if field != "payload"}
     if "payload" in fields:
         view["payload"] = dict(payload) if keys is None else {key: payload[key] for key in keys if key in payload}
-    if _too_much(view):
-        return None
-    return {"event": view, DEVICE: {name: list(getattr(work, name)) for name in WORK}}
+    return {"event": view, DEVICE: {name: getattr(work, name) for name in WORK}}
 
 
 def ca_of(notification: Notification) -> str | None:
@@ -66,7 +64,8 @@ _READERS: Final[Mapping[str, Any]] = {
 }
 
 
-def _too_much(view: dict[str, Any]) -> bool:
+def too_much(view: dict[str, Any]) -> bool:
+    """Whether an event has more than conditions may see."""
     left = MOST_VALUES
     open_values: list[Any] = list(view.values())
     while open_values:

@@ -72,8 +72,20 @@ def started(command: tuple[str, ...], *, folder: Path, env: Mapping[str, str], f
 def _spawned(command: tuple[str, ...], folder: Path, env: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
     with log.open("wb") as output:
         return subprocess.Popen(
-            command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            command,
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - tests start their processes from one thread
         )
+
+
+def _heed_ctrl_c() -> None:
+    """A job in the background of a shell ignores it, and so would whatever that job starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def ran(

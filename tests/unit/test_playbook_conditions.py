@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from schemas.errors import InputError
 from schemas.playbook import NO_WORK
 from services.playbook.conditions import compile_condition, view_of
-from services.playbook.sight import FIELDS
+from services.playbook.sight import FIELDS, seen_of
 from tests.unit.playbooks import DEVICE, event
 
 CONTEXT = cel.Context({})
@@ -53,7 +53,7 @@ CONTEXT = cel.Context({})
 def test_a_condition_sees_the_event(source: str, *, holds: bool | str) -> None:
     payload = {"Sub": {"Name": "ZTPV1"}, "List": [1, 2, 3], "Error": "Bad KEY", "DaysToExpiration": 7, "Null": None}
     compiled = compile_condition(source)
-    view = view_of(event("DEVICE_BOOTSTRAP_EVENT", payload), compiled.fields, compiled.keys, NO_WORK)
+    view = view_of(seen_of(event("DEVICE_BOOTSTRAP_EVENT", payload), compiled.fields, compiled.keys, NO_WORK))
     assert not isinstance(view, str)
     answer = compiled.holds(view)
     assert answer.startswith(holds) if isinstance(answer, str) and isinstance(holds, str) else answer is holds
@@ -130,8 +130,8 @@ def check_any(source: str) -> None:
     with contextlib.suppress(InputError):
         compiled = compile_condition(source)
         notification = event("X", {"a": 1, "x": {"a": [True]}, "Error": "e"})
-        part = view_of(notification, compiled.fields, compiled.keys, NO_WORK)
-        whole = view_of(notification, frozenset(FIELDS), None, NO_WORK)
+        part = view_of(seen_of(notification, compiled.fields, compiled.keys, NO_WORK))
+        whole = view_of(seen_of(notification, frozenset(FIELDS), None, NO_WORK))
         assert not isinstance(part, str)
         assert not isinstance(whole, str)
         assert compiled.holds(part) == compiled.holds(whole)

@@ -1,0 +1,45 @@
+"""What is at hand for devices, as conditions of the playbook see it: read once for all devices of a batch of events."""
+
+from datetime import timedelta
+
+from sqlalchemy import event
+
+from infra.ledger import Ledger
+from schemas.jobs import State
+from schemas.playbook import NO_WORK, DeviceWork
+from tests.conftest import Clock
+from tests.support.ledger import DEVICE, OTHER, RENEW, ROTATE, ask, claim_one, device, settle, wish
+
+IDLE = device(7)
+HOUR = timedelta(hours=1)
+
+
+def test_each_device_has_its_own_work(ledger: Ledger, clock: Clock) -> None:
+    ask(ledger, clock(), wish())
+    settle(ledger, clock(), claim_one(ledger, clock(), ROTATE), State.PARKED)
+    ask(ledger, clock(), wish(operation=RENEW))
+    settle(ledger, clock(), claim_one(ledger, clock(), RENEW), State.AWAITING, progress={"asked": "once"}, later=HOUR)
+    ask(
+        ledger, clock(), wish(), wish(OTHER, RENEW), wish(OTHER, RENEW, days=9), wish("Lobby", "twon.rotate_mobile_key")
+    )
+    work_of = ledger.at_hand.among([DEVICE, OTHER, IDLE])
+    assert work_of(DEVICE) == DeviceWork(under_way=(RENEW, ROTATE), asked=(RENEW,), parked=(ROTATE,))
+    assert work_of(OTHER) == DeviceWork(under_way=(RENEW,))
+    assert work_of(IDLE) == NO_WORK
+
+
+def test_the_ledger_is_asked_once_for_all_and_not_before_somebody_asks(ledger: Ledger, clock: Clock) -> None:
+    ask(ledger, clock(), wish(), wish(OTHER))
+    asked: list[str] = []
+    event.listen(ledger.database.engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    work_of = ledger.at_hand.among([DEVICE, OTHER, IDLE])
+    assert asked == []
+    assert [work_of(one).under_way for one in (DEVICE, OTHER, IDLE)] == [(ROTATE,), (ROTATE,), ()]
+    assert len([statement for statement in asked if "FROM jobs" in statement]) == 2
+
+
+def test_a_device_that_was_not_named_is_read_too(ledger: Ledger, clock: Clock) -> None:
+    ask(ledger, clock(), wish(OTHER))
+    work_of = ledger.at_hand.among([DEVICE])
+    assert work_of(DEVICE) == NO_WORK
+    assert work_of(OTHER) == DeviceWork(under_way=(ROTATE,))
