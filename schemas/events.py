@@ -84,7 +84,7 @@ def parse_timestamp(value: object) -> datetime:
         raise ValueError(f"a timestamp must be ISO 8601, such as 2020-05-10T19:39Z, not {_shown(value)}") from None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)  # not frozen: that would cost a microsecond for every delivery, twice
 class Notification:
     """One notification as it was understood.
 

@@ -112,24 +112,28 @@ class Planner:
             log.error("alert", alert=alert, event_id=event.id, device=notification.device)
         for note in decision.notes:
             log.warning("a rule could not be told", note=note, event_id=event.id)
-        site = None if notification.device is None else fleet.site_of(notification.device)
+        device = notification.device
+        verdict = "; ".join((decision.verdict, *decision.notes, *_notes_on_site(device, playbook, fleet)))
+        if not decision.jobs and not decision.confirms:
+            return Plan(event_id=event.id, verdict=verdict)
+        site = None if device is None else fleet.site_of(device)
         return Plan(
             event_id=event.id,
-            verdict="; ".join((decision.verdict, *decision.notes, *_notes_on_site(notification, playbook, fleet))),
+            verdict=verdict,
             jobs=[replace(job, site=site.name) for job in decision.jobs] if site else decision.jobs,
-            confirms=[(operation, notification.device) for operation in decision.confirms if notification.device],
-            evidence=evidence_of(notification, event.receipt) if decision.jobs or decision.confirms else {},
+            confirms=[(operation, device) for operation in decision.confirms if device],
+            evidence=evidence_of(notification, event.receipt),
         )
 
 
-def _notes_on_site(notification: Notification, playbook: Playbook, fleet: Fleet) -> Iterator[str]:
+def _notes_on_site(device: str | None, playbook: Playbook, fleet: Fleet) -> Iterator[str]:
     """What of the site of the event's device does not do what its author will have thought."""
-    if notification.device is None:
+    if device is None:
         return
-    if unreadable := fleet.unreadable_of(notification.device):
+    if unreadable := fleet.unreadable_of(device):
         more = f", as {len(unreadable) - 1} more of its site" if len(unreadable) > 1 else ""
         yield f"left out: {unreadable[0]}{more}"
-    if site := fleet.site_of(notification.device):
+    if (site := fleet.site_of(device)) and site.skip_rules:
         yield from idle_skips(site.name, site.skip_rules, {rule.name for rule in playbook.document.rules})
 
 

@@ -8,6 +8,7 @@ import structlog
 from celery import Celery, signals
 
 from infra.broker import CONTROL, QUEUES
+from infra.heap import settle_heap
 from infra.ledger import Ledger
 from infra.settings import Settings
 from services.wiring import (
@@ -55,6 +56,7 @@ def run_worker(settings: Settings, queues: list[str]) -> None:
     of_jobs = bool(set(queues) - {CONTROL})
     signals.worker_ready.connect(lambda **_: backstage.start_keeping_leases(of_jobs=of_jobs), weak=False)
     signals.worker_ready.connect(lambda **_: backstage.start_metering(queues), weak=False)
+    signals.worker_ready.connect(lambda **_: settle_heap(), weak=False)
     _keep_habits(backstage)
     threads = settings.worker_threads if set(queues) - {CONTROL} else CONTROL_THREADS
     app.worker_main(

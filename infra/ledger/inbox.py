@@ -4,6 +4,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Final
 
 import orjson
@@ -154,7 +155,7 @@ def _insert_sqlite_of(count: int) -> str:
 
 def _insert_sqlite(connection: Connection, rows: list[tuple[object, ...]]) -> list[int]:
     """Insert, and give the ids to be planned: nobody else can have written meanwhile, so they follow each other."""
-    flat = tuple(value for row in rows for value in row)
+    flat = tuple(chain.from_iterable(rows))
     inserted = connection.exec_driver_sql(_insert_sqlite_of(len(rows)), flat)
     count, last = inserted.rowcount, inserted.lastrowid
     if count == len(rows) and all(row[_STATE] == "new" for row in rows):

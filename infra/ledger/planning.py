@@ -27,8 +27,8 @@ _STILL_NEW: Final = {
 }
 
 _TELL: Final = {
-    "sqlite": "UPDATE events SET state = ?, verdict = ?, planned_at = ? WHERE id = ?",
-    "postgresql": "UPDATE events SET state = %s, verdict = %s, planned_at = %s WHERE id = %s",
+    "sqlite": "UPDATE events SET state = ?, verdict = ?, planned_at = ? WHERE id = ? AND state = 'new'",
+    "postgresql": "UPDATE events SET state = %s, verdict = %s, planned_at = %s WHERE id = %s AND state = 'new'",
 }
 """In the drivers' own writing, for one of these is written for every event."""
 
@@ -105,12 +105,22 @@ class Planning:
         self._database = database
 
     def store(self, plans: Sequence[Plan], now: datetime) -> Planned:
-        """Store the plans of events that nobody planned meanwhile; the others are passed over."""
+        """Store the plans of events that nobody planned meanwhile; the others are passed over.
+
+        What leads to no work is made ready before anybody has to wait for this writer.
+        """
+        busy = [plan for plan in plans if plan.jobs or plan.confirms]
+        idle = [
+            _told(plan, storable(plan.verdict), to_us(now)) for plan in plans if not plan.jobs and not plan.confirms
+        ]
         with self._database.writing() as connection:
             alone(connection)
-            fresh = _still_new(connection, plans)
-            mine = [plan for plan in plans if plan.event_id in fresh]
-            return _Batch(connection, mine, now).write()
+            done = Planned()
+            if busy:
+                fresh = _still_new(connection, busy)
+                done = _Batch(connection, [plan for plan in busy if plan.event_id in fresh], now).write()
+            done.events += _tell(connection, idle)
+            return done
 
     def add(self, connection: Connection, plans: Sequence[Plan], now: datetime) -> Planned:
         """Store the plans of wishes that no event caused, in the caller's transaction."""
@@ -135,14 +145,9 @@ class _Batch:
         self._done = Planned()
 
     def write(self) -> Planned:
-        told = [
-            ("fault" if plan.fault else "planned", self._apply(plan), self._now, plan.event_id) for plan in self._plans
-        ]
+        told = [_told(plan, self._apply(plan), self._now) for plan in self._plans]
         self._insert()
-        verdicts = [row for row in told if row[-1] is not None]
-        if verdicts:
-            self._connection.exec_driver_sql(_TELL[self._connection.dialect.name], verdicts)
-        self._done.events = len(verdicts)
+        self._done.events = _tell(self._connection, [row for row in told if row[-1] is not None])
         return self._done
 
     def _apply(self, plan: Plan) -> str:
@@ -216,7 +221,8 @@ class _Batch:
 
     def _confirms(self, plan: Plan) -> str:
         """Wake what the event may prove; of several operations mostly one waits for it, or none."""
-        proved = [job for operation, target in plan.confirms if (job := self._confirm(operation, target, plan))]
+        there = plan.confirms if self._open else ()
+        proved = [job for operation, target in there if (job := self._confirm(operation, target, plan))]
         if proved or not plan.confirms:
             return f"confirms {', '.join(f'job {job}' for job in proved)}" if proved else ""
         return f"no {' or '.join(operation for operation, _ in plan.confirms)} waits for it"
@@ -260,6 +266,16 @@ class _Batch:
         if self._links:
             rows = [{"event_id": event, "job_id": job, "role": role} for event, job, role in sorted(self._links)]
             self._connection.execute(_LINK, rows)
+
+
+def _told(plan: Plan, verdict: str, now: int) -> tuple[object, ...]:
+    """What is written of an event, as `_TELL` takes it."""
+    return ("fault" if plan.fault else "planned", verdict, now, plan.event_id)
+
+
+def _tell(connection: Connection, told: list[tuple[object, ...]]) -> int:
+    """Write what became of events that are new still; give how many they were."""
+    return connection.exec_driver_sql(_TELL[connection.dialect.name], told).rowcount if told else 0
 
 
 def _still_new(connection: Connection, plans: Sequence[Plan]) -> set[int]:

@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData
 metadata = MetaData()
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _KEY: Final = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only an INTEGER key
 
 OPEN_STATES: Final = "state IN ('held', 'due', 'running', 'awaiting')"
@@ -329,7 +330,7 @@ authorities = Table(
 
 def to_us(moment: datetime) -> int:
     """An aware time as microseconds since 1970 UTC."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def storable(words: str) -> str:

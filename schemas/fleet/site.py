@@ -125,6 +125,8 @@ class Fleet(FleetDocument):
 
     def unreadable_of(self, uid: str) -> tuple[Unreadable, ...]:
         """Give what had to be left out of the site of a u-blox device, or the device itself."""
+        if not self.unreadable:
+            return ()
         site = self.site_of(uid)
         name = None if site is None else site.name
         return tuple(entry for entry in self.unreadable if name == entry.site or entry.key == uid)

@@ -1,6 +1,5 @@
 """The site: the webhook route, raw and first; everything else is ordinary Starlette."""
 
-import gc
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra.broker import PLAN, Doorbell
 from infra.coordination import Coordination
+from infra.heap import settle_heap
 from infra.ledger import Ledger
 from infra.settings import Settings
 from services.access import Access
@@ -28,9 +28,6 @@ from services.web.metrics import Metrics
 from services.web.receipts import Receipts
 from services.web.token_watch import TokenWatch
 from services.wiring import make_desk
-
-_GC_THRESHOLDS: Final = (50_000, 20, 20)
-"""Fewer collections: with the defaults they doubled the receiver's p99."""
 
 _SWITCH_SECONDS: Final = 0.0005
 """The writer thread asks for the GIL after each call to the database; the usual 5 ms would be most of a commit."""
@@ -98,9 +95,7 @@ class Site:
         self._doorbell = Doorbell(self._broker)
         self._intake.start()
         await run_sync(self._token_watch.start)
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*_GC_THRESHOLDS)
+        settle_heap()
         sys.setswitchinterval(_SWITCH_SECONDS)
         yield
         await self._intake.stop()

@@ -86,8 +86,11 @@ class TokenList:
         """Compare the whole header with every token, in a time that tells neither content nor length."""
         sent = [value for name, value in headers if name == b"authorization"]
         digest = hashlib.sha256(sent[0] if len(sent) == 1 else b"").digest()
-        found = [valid for valid in self._valid if hmac.compare_digest(digest, valid.sha256)]
-        return any(valid.ends_at is None or self._clock() < valid.ends_at for valid in found)
+        admitted = False
+        for valid in self._valid:
+            if hmac.compare_digest(digest, valid.sha256) and (valid.ends_at is None or self._clock() < valid.ends_at):
+                admitted = True
+        return admitted
 
 
 class Hooks:
@@ -136,9 +139,7 @@ class Hooks:
 
     def _admit(self, scope: Scope) -> str:
         """Check everything that the head of the request tells; give the name of the hook."""
-        hook = _HOOK_NAME.fullmatch(scope["path"], len(PREFIX))
-        if hook is None:
-            raise Refusal(404, f"expected {PREFIX} or {PREFIX}/name")
+        hook = _hook_of(scope["path"])
         if scope["method"] != "POST":
             raise Refusal(405, f"{scope['method']} is not allowed here", headers=[(b"allow", b"POST")])
         headers = scope["headers"]
@@ -147,7 +148,7 @@ class Hooks:
         for name, value in headers:
             if name in _CHECKED:
                 self._check(name, value)
-        return hook[1] or ""
+        return hook
 
     def _check(self, name: bytes, value: bytes) -> None:
         if name == b"content-length" and int(value) > self._body_limit:
@@ -205,6 +206,15 @@ class Hooks:
         if arrival.fault:
             raise Refusal(400, arrival.fault, receipt=arrival.receipt)
         return arrival.receipt
+
+
+def _hook_of(path: str) -> str:
+    if path == PREFIX:
+        return ""
+    named = _HOOK_NAME.fullmatch(path, len(PREFIX))
+    if named is None:
+        raise Refusal(404, f"expected {PREFIX} or {PREFIX}/name")
+    return named[1] or ""
 
 
 @types.coroutine

@@ -38,7 +38,7 @@ class Sample:
 
 
 def send(
-    port: int, *, seconds: float, rate: float = 0.0, kind: str = "properties", first: int | None = None
+    port: int, *, seconds: float, rate: float = 0.0, kind: str = "error", first: int | None = None
 ) -> dict[str, Any]:
     """Run the load generator in its own process and read its summary; devices are numbered afresh unless told."""
     first = random.getrandbits(56) if first is None else first

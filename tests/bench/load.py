@@ -224,7 +224,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--token", required=True, help="the whole Authorization header")
     parser.add_argument("--first", type=int, required=True, help="the number before the first device")
-    parser.add_argument("--kind", choices=sorted(TEMPLATES), default="properties")
+    parser.add_argument("--kind", choices=sorted(TEMPLATES), default="error")
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--rate", type=float, default=0.0, help="per second, evenly; 0 floods")

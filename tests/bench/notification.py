@@ -5,11 +5,10 @@ from typing import Final
 BODY_BYTES: Final = 400
 
 TEMPLATES: Final = {
-    # no rule of the shipped playbook: accepting and planning is all that is done with it
-    "properties": (
-        b'{"ROTPublicUID":"%%016x","Timestamp":"2026-05-09T00:10:15","EventType":"DEVICE_PROPERTIES_CHANGE_EVENT",'
-        b'"Payload":{"CurrentProperties":{"Authorizations":[{"Name":"LocalDPR","State":"ENABLED",'
-        b'"SyncDate":"2026-02-12T06:22:14+00:00"}]},"Note":"%s"}}'
+    # leads to nothing, as the peers' handlers do: a rule of the shipped playbook looks at its text, and lets it be
+    "error": (
+        b'{"ROTPublicUID":"%%016x","EventType":"DEVICE_ERRORS_EVENT","Timestamp":"2026-05-10T19:39Z",'
+        b'"Payload":{"Error":"The device has not acted on a command of the server","Note":"%s"}}'
     ),
     # leads to one operation on its device
     "bootstrap": (
