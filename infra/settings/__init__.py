@@ -12,11 +12,20 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from infra.settings.environ import Gathered, gather, variable_of, variables
+from infra.settings.environ import DATA_DIR, Gathered, gather, keep_made_up, variable_of, variables
 from infra.settings.model import SECRET_FIELDS, Settings, Variable, build, describe
 from schemas.errors import ConfigurationError
 
-__all__ = ["Settings", "Variable", "describe", "load_settings", "variable_of", "variables"]
+__all__ = [
+    "DATA_DIR",
+    "Settings",
+    "Variable",
+    "describe",
+    "keep_made_up",
+    "load_settings",
+    "variable_of",
+    "variables",
+]
 
 LONGEST_ECHO: Final = 40
 """Characters of a wrong value that are repeated in its fault."""

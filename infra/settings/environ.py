@@ -1,5 +1,10 @@
-"""Finds the raw text of every setting: the environment, then the `.env` file, then the files named by ``*_FILE``."""
+"""Finds the raw text of every setting: the environment, then the `.env` file, then the files named by ``*_FILE``.
 
+Where neither gives webhook tokens, nobody has set up anything: then what `keyturn up` has made up holds, so that
+commands beside it speak to the same installation.
+"""
+
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -12,6 +17,11 @@ PREFIX: Final = "KEYTURN_"
 
 CONVENTIONAL: Final = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL", "sentry_dsn": "SENTRY_DSN"}
 """Fields whose variable goes without prefix, because hosting platforms set it under this name."""
+
+DATA_DIR: Final = "var"
+
+_MADE_UP: Final = "up.env"
+_TOKENS: Final = ("KEYTURN_WEBHOOK_TOKENS", "KEYTURN_WEBHOOK_TOKENS_FILE")
 
 EMPTY_MEANS_SOMETHING: Final = frozenset({"ublox_auth_scheme", "centagate_prefix", "centagate_auth_prefix"})
 """Fields for which an empty text is a value; for every other field it means "not given"."""
@@ -46,19 +56,45 @@ def gather(
     fields: Collection[str],
     secret_fields: Collection[str],
 ) -> Gathered:
-    """Find the text of each field; the environment wins over the `.env` file, variable by variable."""
+    """Find the text of each field; the environment wins over the `.env` file, variable by variable.
+
+    Args:
+        environ: the variables of the process.
+        env_file: the `.env` file; with None nothing but `environ` counts.
+        fields: the names of the settings.
+        secret_fields: of these, those that may stand in a file.
+    """
     found = Gathered()
     given = {**_dotenv(env_file, found), **environ}
+    if env_file is not None and not any(given.get(name) for name in _TOKENS):
+        given = {**_dotenv(_made_up_in(given), found), **given}
     found.faults.extend(_unknown(given, fields, secret_fields))
     for name in fields:
         _find(name, given, found, from_file=name in secret_fields)
     return found
 
 
+def keep_made_up(data_dir: Path, values: Mapping[str, str]) -> None:
+    """Leave word of what was made up, for this machine's user alone."""
+    path = _made_up_in({"KEYTURN_DATA_DIR": str(data_dir)})
+    fresh = path.with_suffix(".new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.writelines(f"{name}={_quoted(value)}\n" for name, value in sorted(values.items()))
+    fresh.replace(path)
+
+
+def _made_up_in(given: Mapping[str, str]) -> Path:
+    return Path(given.get("KEYTURN_DATA_DIR") or DATA_DIR) / _MADE_UP
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
 def _dotenv(env_file: Path | None, found: Gathered) -> dict[str, str]:
-    if env_file is None or not env_file.exists():
-        return {}
     try:
+        if env_file is None or not env_file.exists():
+            return {}
         pairs = DotEnvSettingsSource(BaseSettings, env_file=env_file, case_sensitive=True).env_vars
     except (OSError, UnicodeDecodeError) as error:
         found.faults.append(f"{env_file} must be a readable UTF-8 file ({_reason(error)})")

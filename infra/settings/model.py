@@ -18,7 +18,7 @@ from pydantic import (
 
 from infra.redaction import Redactor
 from infra.settings import rules
-from infra.settings.environ import variable_of
+from infra.settings.environ import DATA_DIR, variable_of
 from infra.settings.samples import without_scheme
 
 Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
@@ -54,7 +54,7 @@ class Settings(BaseModel):
         description="Broker and shared state: redis://, rediss:// or unix://. It may be wiped at any moment.",
     )
     data_dir: Path = Field(
-        Path("var"),
+        Path(DATA_DIR),
         description="Folder for what Keyturn keeps on this machine: the ledger, too, unless DATABASE_URL is given.",
     )
     vault_keys: Annotated[SecretStr | None, AfterValidator(rules.vault_keys)] = Field(

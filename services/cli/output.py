@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 import typer
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
+from rich.cells import cell_len
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -28,6 +30,12 @@ Until = Annotated[str | None, typer.Option(metavar="TIME", help="Before; as --si
 
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+_LEAST_OF_LAST: Final = 24
+"""Characters that the last column of a table needs at least to be read."""
+
+_BARE: Final = 4
+"""Cells that need no heading to be understood: the first ones name a thing and tell how it is."""
 
 Model = TypeVar("Model", bound=BaseModel)
 Item = TypeVar("Item")
@@ -95,11 +103,35 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table; a long cell goes on in its next line."""
+    """Write a table; a long cell goes on in its next line.
+
+    Where the terminal is so narrow that names would be broken, each row is written as a few lines instead.
+    """
+    texts = [[words(cell) for cell in row] for row in rows]
+    output = console()
+    if not _fits(columns, texts, output.width):
+        for row in texts:
+            _show_lines(columns, row, output)
+        return
     table = Table(*columns)
-    for row in rows:
-        table.add_row(*(Text(words(cell), overflow="fold") for cell in row))
-    console().print(table)
+    for row in texts:
+        table.add_row(*(Text(cell, overflow="fold") for cell in row))
+    output.print(table)
+
+
+def _fits(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> bool:
+    """Whether a table would break none of its cells but those of the last column."""
+    *widest, last = (max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True))
+    return sum(widest) + min(last, _LEAST_OF_LAST) + 3 * len(columns) + 1 <= width
+
+
+def _show_lines(columns: Sequence[str], row: Sequence[str], output: Console) -> None:
+    """What the row is about, then what else is known of it by name, then its last cell, mostly the longest."""
+    bare = min(_BARE, len(columns) - 1)
+    named = [f"{name} {cell}" for name, cell in zip(columns[bare:-1], row[bare:-1], strict=True) if cell]
+    output.print(Text("  ".join(filter(None, row[:bare])), overflow="fold"))
+    for line in filter(None, ("  ".join(named), row[-1] and f"{columns[-1]}: {row[-1]}")):
+        output.print(Padding(Text(line, overflow="fold"), (0, 0, 0, 4), expand=False))
 
 
 def show_page(

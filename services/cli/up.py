@@ -5,7 +5,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,7 @@ from rich.console import Console
 
 from infra.embedded import valkey_command
 from infra.ledger import Ledger, migrate
-from infra.settings import Settings, load_settings, variables
+from infra.settings import DATA_DIR, Settings, keep_made_up, load_settings, variables
 from infra.vault import new_ring_line
 from schemas.errors import ConfigurationError
 from services.cli.demonstration import Demonstration
@@ -27,6 +27,9 @@ from services.wiring import now, open_vault
 
 READY_SECONDS: Final = 30.0
 _LOOK_EVERY: Final = 0.1
+_LASTING: Final = ("DATABASE_URL", "KEYTURN_WEBHOOK_TOKENS_FILE", "KEYTURN_VAULT_KEYS_FILE")
+"""What is made up once and holds when everything is stopped, too."""
+
 _WORKERS: Final = {"control": ("control",), "ublox": ("ublox",), "doors": ("twon", "centagate", "tap")}
 """Worker processes and their queues; on one machine the quieter ones share a process."""
 
@@ -53,8 +56,10 @@ class House:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._parts: list[Part] = []
+        self._opened = False
         self._ports = free_ports()
-        self._environ = variables(os.environ)
+        self._given = variables(os.environ)
+        self._environ = dict(self._given)
         self.settings = self._settings()
         self._logs = self.settings.data_dir / "log"
         outside = self.settings.ublox_base_url or self.settings.centagate_base_url
@@ -62,7 +67,7 @@ class House:
 
     def _settings(self) -> Settings:
         """The settings, with what one machine can make up by itself where nothing is given."""
-        data_dir = Path(self._environ.get("KEYTURN_DATA_DIR") or "var")
+        data_dir = Path(self._environ.get("KEYTURN_DATA_DIR") or DATA_DIR)
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -104,6 +109,8 @@ class House:
         self._await(f"{self.url}/healthz", "web")
         for name, url in self._twins.control().items() if self._twins else ():
             self._await(url, name)
+        self._leave_word(self._environ)
+        self._opened = True
 
     def live(self, *, demo: bool, until_verified: bool) -> int:
         """Print the timeline and keep the parts alive."""
@@ -123,8 +130,16 @@ class House:
 
     def close(self) -> None:
         """Stop the parts: first what takes work in or gives it out, last what the others stand on."""
+        if self._opened:
+            self._leave_word(name for name in _LASTING if name in self._environ)
         for part in reversed(self._parts):
             part.stop()
+
+    def _leave_word(self, names: Iterable[str]) -> None:
+        """Tell the commands that are run beside this what was made up here; what was given they are given too."""
+        environ = self._environ
+        made = {name: environ[name] for name in names if environ[name] != self._given.get(name)}
+        keep_made_up(self.settings.data_dir, made)
 
     def _start(self, name: str, command: list[str], environ: Mapping[str, str] | None = None) -> Part:
         part = Part(name, command, environ={**self._environ, **(environ or {})}, logs=self._logs)

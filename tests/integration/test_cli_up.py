@@ -1,12 +1,14 @@
 """``keyturn up``: everything starts, does its work, mends itself, and leaves nothing behind."""
 
+import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from tests.fixtures.ublox import eventually
 from tests.support.ports import free_port
@@ -89,6 +91,29 @@ def test_what_is_killed_is_started_again_and_nothing_outlives_a_killed_superviso
         eventually(lambda: house.output.count("starting it again") == len(KILLED), seconds=60)
         house.stop(signal.SIGKILL)
         eventually(lambda: of_folder(tmp_path) == {}, seconds=60)
+
+
+def test_commands_beside_it_speak_to_the_same_installation_also_when_it_has_stopped(tmp_path: Path) -> None:
+    beside = clean_environ(KEYTURN_DATA_DIR=str(tmp_path / "data"))
+    with up(tmp_path) as (house, _):
+        house.says("Both events verified")
+        word = tmp_path / "data" / "up.env"
+        assert word.stat().st_mode & 0o777 == 0o600
+        jobs = told(tmp_path, beside, "jobs", "list", "--json")
+        assert {job["operation"] for job in jobs["items"]} == {line.split()[0] for line in STORY}
+        wish = ("trigger", "ublox.renew_certificate", "--device", "0002000089000002", "--reason", "it asks u-blox")
+        (diff,) = told(tmp_path, beside, *wish, "--dry-run", "--diff", "1", "--json")["diffs"]
+        assert diff["then"] == "change"
+        assert house.stop(signal.SIGINT) == 0
+    assert told(tmp_path, beside, "jobs", "list", "--json") == jobs
+    assert "REDIS_URL" not in word.read_text()
+
+
+def told(folder: Path, env: Mapping[str, str], *words: str) -> Any:
+    """What a command says as JSON."""
+    done = ran((*CLI, *words), folder=folder, env=env)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 @contextmanager

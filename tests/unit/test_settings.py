@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from infra.redaction import Redactor
-from infra.settings import Settings, describe, load_settings, variable_of
+from infra.settings import Settings, describe, keep_made_up, load_settings, variable_of
 from tests.support.settings import (
     API_SECRET,
     FULL,
@@ -264,6 +264,18 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path) -> None:
     settings = load_settings({"KEYTURN_PORT": "9100"}, path)
     assert (settings.port, settings.host, len(settings.webhook_tokens)) == (9100, "0.0.0.0", 2)
     assert load_settings(PLAIN, tmp_path / "absent").port == 8080
+
+
+def test_what_was_made_up_holds_only_where_nobody_has_set_up_anything(tmp_path: Path) -> None:
+    made_up = {"KEYTURN_WEBHOOK_TOKENS": TOKEN, "KEYTURN_ENVIRONMENT": "Ana's \\ laptop", "KEYTURN_PORT": "9000"}
+    keep_made_up(tmp_path, made_up)
+    where, env_file = {"KEYTURN_DATA_DIR": str(tmp_path)}, tmp_path / ".env"
+    settings = load_settings({**where, "KEYTURN_PORT": "9100"}, env_file)
+    assert (settings.environment, settings.port) == ("Ana's \\ laptop", 9100)
+    assert load_settings({**PLAIN, **where}, env_file).environment == "production"
+    assert len(faults(where, None)) == 1
+    env_file.write_text(f"KEYTURN_WEBHOOK_TOKENS={TOKEN}\n")
+    assert load_settings(where, env_file).environment == "production"
 
 
 def test_a_broken_env_file_is_a_fault(tmp_path: Path) -> None:
