@@ -202,8 +202,8 @@ def _shown(request: Request, *, is_page: bool) -> str | None:
 
 
 def _stranger(detail: str, *, is_page: bool) -> Problem:
-    challenge = 'Bearer realm="keyturn"' + (', Basic realm="keyturn", charset="UTF-8"' if is_page else "")
-    return Problem(401, detail, headers={"www-authenticate": challenge})
+    basic = ['Basic realm="keyturn", charset="UTF-8"'] if is_page else []
+    return Problem(401, detail, challenges=['Bearer realm="keyturn"', *basic])
 
 
 def _heads(request_id: str) -> list[tuple[bytes, bytes]]:

@@ -25,15 +25,23 @@ class Problem(Exception):
 
     Attributes:
         faults: every fault of the request, where there are such.
+        challenges: each a header of its own (browsers look at the first scheme of each).
     """
 
     def __init__(
-        self, status: int, detail: str, *, faults: Sequence[Fault] = (), headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        detail: str,
+        *,
+        faults: Sequence[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+        challenges: Sequence[str] = (),
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.faults = tuple(faults)
         self.headers = dict(headers or {})
+        self.challenges = tuple(challenges)
 
     def response(self, request_id: str) -> Response:
         """Write it down."""
@@ -45,7 +53,10 @@ class Problem(Exception):
             faults=list(self.faults) or None,
         )
         content = document.model_dump_json(exclude_none=True)
-        return Response(content, status_code=self.status, headers=self.headers, media_type=MEDIA_TYPE)
+        response = Response(content, status_code=self.status, headers=self.headers, media_type=MEDIA_TYPE)
+        for challenge in self.challenges:
+            response.headers.append("www-authenticate", challenge)
+        return response
 
 
 def problem_of(error: Exception) -> Problem:
