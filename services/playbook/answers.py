@@ -49,7 +49,9 @@ class Answers:
         except orjson.JSONEncodeError as error:
             fault = f"the event cannot be shown to a condition: {error}"
             return tuple(condition is None or fault for condition in self._conditions)
-        return self._recalled(seen) if len(seen) <= LONGEST_REMEMBERED else self._asked(seen)
+        if len(seen) > LONGEST_REMEMBERED:
+            return self._asked(seen)
+        return self._recalled(bytes(memoryview(seen)))  # a copy: orjson's own keeps the room that it wrote into
 
     def _asked(self, seen: bytes) -> tuple[Answer, ...]:
         view = view_of(orjson.loads(seen))

@@ -267,11 +267,12 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path) -> None:
 
 
 def test_what_was_made_up_holds_only_where_nobody_has_set_up_anything(tmp_path: Path) -> None:
-    made_up = {"KEYTURN_WEBHOOK_TOKENS": TOKEN, "KEYTURN_ENVIRONMENT": "Ana's \\ laptop", "KEYTURN_PORT": "9000"}
-    keep_made_up(tmp_path, made_up)
+    token = "Bearer it's-\\-made-up-too"
+    keep_made_up(tmp_path, {"KEYTURN_WEBHOOK_TOKENS": token, "KEYTURN_ENVIRONMENT": "up", "KEYTURN_PORT": "9000"})
     where, env_file = {"KEYTURN_DATA_DIR": str(tmp_path)}, tmp_path / ".env"
     settings = load_settings({**where, "KEYTURN_PORT": "9100"}, env_file)
-    assert (settings.environment, settings.port) == ("Ana's \\ laptop", 9100)
+    assert (settings.environment, settings.port) == ("up", 9100)
+    assert [each.get_secret_value() for each in settings.webhook_tokens] == [token]
     assert load_settings({**PLAIN, **where}, env_file).environment == "production"
     assert len(faults(where, None)) == 1
     env_file.write_text(f"KEYTURN_WEBHOOK_TOKENS={TOKEN}\n")
