@@ -19,8 +19,8 @@ import structlog
 from infra.broker import PREFIX, Ring
 from infra.ledger import Ledger, Settlement
 from infra.meters import Meters
-from schemas.errors import ConfigurationError, LedgerUnavailable, NotYet, UpstreamError
-from schemas.jobs import Again, Job, Outcome, Spawn, State
+from schemas.errors import ConfigurationError, InputError, LedgerUnavailable, NotYet, UpstreamError
+from schemas.jobs import Again, Job, NewJob, Outcome, Spawn, State
 from schemas.limits import Budget, Limits
 from services.operations import OPERATIONS, Operation, Tools
 from services.operations.contract import outcome_of
@@ -194,7 +194,7 @@ class Runner:
     def _outcomes(self, operation: Operation, jobs: Sequence[Job]) -> dict[int, Outcome]:
         missing: Outcome
         try:
-            told = {job: self._bound(outcome) for job, outcome in operation.perform(jobs, self._tools).items()}
+            told = dict(operation.perform(jobs, self._tools))
             missing = Again(reason=f"{operation.name} gave no outcome for this job", our_fault=True)
         except NotYet as error:
             told, missing = {}, outcome_of(error)
@@ -209,15 +209,17 @@ class Runner:
         except Exception as error:
             log.exception("an operation failed")
             told, missing = {}, Again(reason=f"Keyturn failed: {type(error).__name__}", our_fault=True)
-        return {job.id: told.get(job.id, missing) for job in jobs}
+        return {job.id: self._bound(told.get(job.id, missing)) for job in jobs}
 
     def _bound(self, outcome: Outcome) -> Outcome:
         """Let children run on the terms that bind every job of their operation."""
         if not isinstance(outcome, Spawn):
             return outcome
-        budgets = {name: self._terms.budget_of(name) for name in {child.operation for child in outcome.children}}
-        limits = {name: None if budget is None else Limits(budget=budget) for name, budget in budgets.items()}
-        return replace(outcome, children=[replace(one, limits=limits[one.operation]) for one in outcome.children])
+        try:
+            budgets = {name: self._terms.budget_of(name) for name in {child.operation for child in outcome.children}}
+        except (LedgerUnavailable, InputError) as error:
+            return Again(reason=f"the playbook cannot be read: {error}", counts=False, progress=outcome.progress)
+        return replace(outcome, children=[_within(budgets[one.operation], one) for one in outcome.children])
 
     def _settle(self, settlements: Sequence[Settlement], now: datetime) -> Mapping[str, Sequence[int]]:
         """Write the outcomes; a ledger that is away for a moment gets them when it is back.
@@ -235,6 +237,12 @@ class Runner:
             except LedgerUnavailable:
                 time.sleep(pause)
         return self._ledger.work.settle(settlements, now)
+
+
+def _within(budget: Budget | None, child: NewJob) -> NewJob:
+    if budget is None:
+        return child
+    return replace(child, limits=(child.limits or Limits()).model_copy(update={"budget": budget}))
 
 
 def _report_parked(settlements: Iterable[Settlement]) -> None:

@@ -49,6 +49,7 @@ def make_runner(
     guards = guards or Guards(settings)
     tools = make_tools(settings, ledger, guards, serves=serves)
     rules = active_playbook(settings, ledger)
+    rules()  # a playbook that cannot be read is told now, and not when a job has done its work
     terms = Terms(
         worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
         lease=timedelta(seconds=settings.lease),

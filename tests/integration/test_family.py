@@ -15,8 +15,8 @@ from infra.ledger.steering import Order, Steer, Unlawful, steer
 from infra.ledger.tables import inventory
 from infra.ledger.triggers import Asked
 from schemas.access import Role
-from schemas.jobs import Ask, Done, Job, NewJob, Spawn, State
-from schemas.limits import NEVER, Approval, Budget, Hold, Limits
+from schemas.jobs import Ask, Job, NewJob, Spawn, State
+from schemas.limits import NEVER, Approval, Hold, Limits
 from schemas.redrive import RedriveParked
 from schemas.triggers import Aim
 from services.cli.main import app
@@ -324,37 +324,6 @@ def test_a_runner_carries_it_all_and_rings_for_whoever_can_go_on(ledger: Ledger,
     asks = Parent(lambda jobs: {job.id: Ask(reason="a", step="go", role="operator", progress={}) for job in jobs})
     make_runner(ledger, clock, asks, bell).perform(RENEW)
     assert states(ledger, [parent]) == ["held"]
-
-
-def test_the_budget_of_their_operation_binds_children_too(ledger: Ledger, clock: Clock) -> None:
-    """Three devices at two a day: the parent looks again when the third has had its turn on the next day."""
-    (parent,) = ask(ledger, clock(), wish("rootca:old", PARENT))
-
-    class Parent(Obedient):
-        name = PARENT
-
-    def answer(jobs: Any) -> Any:
-        (job,) = jobs
-        if job.progress:
-            return {job.id: Done(note="all have moved")}
-        wishes = [wish(device(number)) for number in (1, 2, 3)]
-        return {job.id: Spawn(reason="s", children=wishes, look_at=clock() + 96 * HOUR, progress={"stage": "x"})}
-
-    budgets = {ROTATE: Budget(jobs=2, per="day")}
-    roll = make_runner(ledger, clock, Parent(answer), Bell(), budget_of=budgets.get)
-    rotate = make_runner(ledger, clock, Obedient(), Bell())
-    roll.perform(PARENT)
-    rotate.perform(ROTATE)
-    assert [
-        row["state"] for row in rows(ledger, "SELECT state FROM jobs WHERE parent_id = :id ORDER BY id", id=parent)
-    ] == ["succeeded", "succeeded", "held"]
-    sweep(ledger, ring=Bell(), clock=clock)
-    assert job_row(ledger, parent)["state"] == "awaiting"
-    clock.forward(days=1)
-    sweep(ledger, ring=Bell(), clock=clock)
-    rotate.perform(ROTATE)
-    roll.perform(PARENT)
-    assert job_row(ledger, parent)["state"] == "succeeded"
 
 
 def test_the_api_shows_the_family_and_the_question(ledger: Ledger, clock: Clock) -> None:
