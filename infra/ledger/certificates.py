@@ -7,14 +7,16 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
 
 from infra.ledger.engine import Database
-from infra.ledger.planning import canonical
+from infra.ledger.planning import alone, canonical
 from infra.ledger.seen import STORE, Reach, SeenCertificate, Totals, every, moment, near, parts, row_of, some, totals
 from infra.ledger.spending import Purse
+from infra.ledger.standing import COLUMNS, Released, lock, restand, terms
 from infra.ledger.tables import OPEN_STATES, from_us, storable, to_us
 from schemas.limits import Budget
 
@@ -29,14 +31,14 @@ _STORE_AUTHORITY: Final = text("""
 _GIVEN_UP: Final = text("""
     SELECT id, operation, target, progress, updated_at FROM jobs
     WHERE state = 'parked' AND operation IN ('ublox.renew_certificate', 'ublox.transfer_root_ca')
-      AND parked_because = 'exhausted' ORDER BY id
+      AND parked_because = 'exhausted' AND NOT EXISTS (
+          SELECT 1 FROM jobs p WHERE p.id = jobs.parent_id AND p.state IN ('cancelled', 'superseded'))
+    ORDER BY id
 """)
 
-_AGAIN: Final = text("""
-    UPDATE jobs SET state = 'due', reason = :reason, parked_because = NULL, not_before = :now, updated_at = :now,
-           attempts = 0, progress = :progress
-    WHERE id = :id AND state = 'parked' AND updated_at = :parked_at
-""")
+_PARKED: Final = f"SELECT {COLUMNS}, updated_at FROM jobs WHERE id IN :ids AND state = 'parked' ORDER BY id"  # noqa: S608 - constants only
+
+_KNOWS: Final = text("UPDATE jobs SET progress = :progress WHERE id = :id")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,12 +170,29 @@ class Certificates:
                 for row in connection.execute(_GIVEN_UP)
             ]
 
-    def try_again(self, jobs: Mapping[int, GivenUp], now: datetime, *, reason: str) -> list[int]:
-        """Let jobs look again, each with the progress that it is given; give those that nobody moved meanwhile."""
-        moved = []
+    def try_again(self, jobs: Mapping[int, GivenUp], now: datetime, *, reason: str) -> tuple[list[int], Released]:
+        """Let jobs look again, each with the progress that it is given, on the terms that bind it.
+
+        Returns:
+            those that nobody moved meanwhile, and what became of them: they count anew in what their operation spends,
+            and wait for their window, for nothing of them is begun any more.
+        """
+        released = Released()
         with self._database.writing() as connection:
-            for job, one in sorted(jobs.items()):
-                bound = {"id": job, "parked_at": to_us(one.parked_at), "reason": reason, "now": to_us(now)}
-                if connection.execute(_AGAIN, {**bound, "progress": canonical(one.progress)}).rowcount:
-                    moved.append(job)
-        return moved
+            alone(connection)
+            query = text(_PARKED + lock(connection)).bindparams(bindparam("ids", expanding=True))
+            rows = [
+                row
+                for row in connection.execute(query, {"ids": sorted(jobs)})
+                if row.updated_at == to_us(jobs[row.id].parked_at)
+            ]
+            if rows:
+                known = [{"id": row.id, "progress": canonical(jobs[row.id].progress)} for row in rows]
+                connection.execute(_KNOWS, known)
+            again = [(_not_begun(row), terms(row).model_copy(update={"counted": None})) for row in rows]
+            restand(connection, again, Purse(connection, now), now, released, why=reason)
+        return [row.id for row in rows], released
+
+
+def _not_begun(row: Any) -> Any:
+    return SimpleNamespace(**row._asdict() | {"progress": "{}"})

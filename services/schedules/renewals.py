@@ -103,11 +103,9 @@ def try_again(given_up: Sequence[GivenUp], looks: Mapping[str, DeviceLook], turn
     }
     if not again:
         return []
-    moved = turn.means.ledger.certificates.try_again(again, now, reason="its device has called in again; looking")
-    by_operation: dict[str, list[int]] = {}
-    for job in moved:
-        by_operation.setdefault(again[job].operation, []).append(job)
-    for operation, jobs in by_operation.items():
+    why = "its device has called in again; looking"
+    moved, released = turn.means.ledger.certificates.try_again(again, now, reason=why)
+    for operation, jobs in released.due.items():
         turn.means.ring(PREFIX + operation, jobs)
     return moved
 

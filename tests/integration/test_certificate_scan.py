@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,13 +12,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from infra.ledger import GivenUp, Ledger, SeenAuthority, SeenCertificate
+from infra.ledger.standing import Released
 from schemas.errors import Refused
 from schemas.jobs import ParkedBecause, State
+from schemas.limits import Budget, Limits, Window
 from schemas.schedules import FiringState
 from schemas.ublox import AuthorityLook, CertificateLook, DeviceLook
 from services.schedules.certificates import NEAREST
 from tests.conftest import Clock
-from tests.support.ledger import DEVICE, OTHER, ask, claim_one, device, job_row, rows, settle, states, wish
+from tests.support.ledger import DEVICE, OTHER, ask, claim, claim_one, device, job_row, rows, settle, states, wish
 from tests.support.rounds import House, housed, rung, schedule
 
 SCAN, RENEW, TRANSFER = "ublox.scan_certificates", "ublox.renew_certificate", "ublox.transfer_root_ca"
@@ -279,6 +281,47 @@ def test_a_move_to_another_ca_goes_on_too(house: House, account: Account, clock:
     assert targets(house) == [DEVICE, DEVICE], "it bars no renewal"
 
 
+def given_up_moves(house: House, account: Account, limits: Limits, *numbers: int) -> list[int]:
+    """Moves to another CA that were parked on these terms, one a day, and whose devices are back."""
+    jobs = []
+    for number in numbers:
+        move = wish(device(number), TRANSFER, from_ca="ca.example", to_ca="new.example")
+        jobs += ask(house.ledger, house.clock(), replace(move, limits=limits))
+        claimed = claim_one(house.ledger, house.clock(), TRANSFER)
+        progress = {"asked": "taken", "serial": "a0", "rounds": 2}
+        because = ParkedBecause.EXHAUSTED
+        settle(house.ledger, house.clock(), claimed, State.PARKED, parked_because=because, progress=progress)
+        house.clock.forward(days=1)
+    for number in numbers:
+        account.enlist(device(number), 365, seen=timedelta(minutes=1))
+    return jobs
+
+
+def test_what_goes_on_counts_anew_in_its_budget(house: House, account: Account, clock: Clock) -> None:
+    """As if a person had retried it: it may be billed again."""
+    limits = Limits(budget=Budget(jobs=2, per="day"))
+    jobs = given_up_moves(house, account, limits, 1, 2, 3)
+    ask(house.ledger, clock(), replace(wish(device(9), TRANSFER), limits=limits))
+    scan(house, account)
+    assert sorted(states(house.ledger, jobs)) == ["due", "held", "held"]
+    clock.forward(days=1)
+    house.sweep()
+    assert sorted(states(house.ledger, jobs)) == ["due", "due", "due"]
+
+
+def test_what_goes_on_waits_for_its_window(house: House, account: Account, clock: Clock) -> None:
+    limits = Limits(window=Window(opens=time(11), closes=time(13), timezone="UTC"))
+    (job,) = given_up_moves(house, account, limits, 1)
+    clock.forward(hours=10)
+    account.enlist(device(1), 365, seen=timedelta(minutes=1))
+    scan(house, account)
+    assert (states(house.ledger, [job]), claim(house.ledger, clock(), TRANSFER)) == (["held"], [])
+    assert "window opens 11:00" in job_row(house.ledger, job)["reason"]
+    clock.forward(hours=13)
+    house.sweep()
+    assert states(house.ledger, [job]) == ["due"]
+
+
 def test_one_that_was_given_up_twice_waits_for_a_person(house: House, account: Account, clock: Clock) -> None:
     job = given_up(house, redriven="2026-05-01T00:00:00+00:00")
     clock.forward(hours=1)
@@ -348,6 +391,7 @@ def test_a_job_that_somebody_moved_meanwhile_is_left(house: House, clock: Clock)
     job = given_up(house)
     (found,) = house.ledger.certificates.given_up()
     old: GivenUp = replace(found, parked_at=clock() - HOUR)
-    assert house.ledger.certificates.try_again({job: old}, clock(), reason="x") == []
-    assert house.ledger.certificates.try_again({job: found}, clock(), reason="x") == [job]
+    assert house.ledger.certificates.try_again({job: old}, clock(), reason="x") == ([], Released())
+    moved, released = house.ledger.certificates.try_again({job: found}, clock(), reason="x")
+    assert (moved, released.due) == ([job], {RENEW: [job]})
     assert house.ledger.certificates.given_up() == []
