@@ -181,11 +181,16 @@ class Awaiting:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parked:
-    """A person must decide."""
+    """A person must decide.
+
+    Attributes:
+        progress: what a new try must know; None keeps what was noted.
+    """
 
     reason: str
     because: ParkedBecause
     status: int | None = None
+    progress: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

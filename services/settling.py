@@ -1,7 +1,7 @@
 """What the ledger writes for an outcome: a pure decision, with the one back-off of the house."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -71,7 +71,8 @@ def settlement_of(job: Job, outcome: Outcome, now: datetime, patience: Patience)
                 asks=Question(step=outcome.step, role=outcome.role),
             )
         case Parked():
-            return _parked(job, outcome.reason, outcome.because, now, outcome.status)
+            parked = _parked(job, outcome.reason, outcome.because, now, outcome.status)
+            return replace(parked, progress=outcome.progress)
         case Again():
             return _again(job, outcome, now, patience)
 

@@ -23,6 +23,7 @@ from services.operations.certificate_progress import (
     taken,
     unknown,
     waits,
+    without_request,
 )
 from services.operations.contract import BUSY_PAUSE, Tools, outcome_of
 from services.operations.renewal_progress import paced
@@ -126,7 +127,7 @@ def _not_yet(work: Work, kind: Kind, tools: Tools, *, standing: bool | None, has
         return paced(still_waiting(work.job, tools), work.look, tools)
     if work.job.progress["rounds"] >= ROUNDS:
         reason = f"{ROUNDS} deadlines passed, and the device {has}: does it still wake up?"
-        return Parked(reason=reason, because=ParkedBecause.EXHAUSTED)
+        return Parked(reason=reason, because=ParkedBecause.EXHAUSTED, progress=without_request(work.job))
     if standing or (standing is None and not kind.repeats):
         return accepted(work, tools, f"{kind.what} is not asked for twice while it may be under way")
     return None

@@ -23,6 +23,8 @@ LONGEST_UNKNOWN: Final = timedelta(hours=24)
 BEFORE_EXPIRY: Final = timedelta(days=1)
 """So long before the certificate's end the wait is over: somebody can still act."""
 
+_OF_REQUEST: Final = frozenset({"asked", "at", "deadline", "rounds"})
+
 HEARTBEAT: Final = "waiting for the device's heartbeat"
 _WAITS_FOR: Final[Mapping[str, str]] = {
     "taken": HEARTBEAT,
@@ -60,6 +62,11 @@ def deadline_of(job: Job) -> datetime:
 def sending(job: Job, before: Before, tools: Tools) -> dict[str, Any]:
     """What must be known after a crash: a request may be on its way from now on."""
     return {**job.progress, "asked": "sending", **before.known, "at": tools.clock().isoformat()}
+
+
+def without_request(job: Job) -> dict[str, Any]:
+    """What a new try must still know of a request that was given up: it has its own deadlines."""
+    return {name: value for name, value in job.progress.items() if name not in _OF_REQUEST}
 
 
 def in_doubt(job: Job, tools: Tools) -> Again | None:

@@ -14,7 +14,7 @@ from schemas.events import EventType
 from schemas.jobs import Awaiting, Done, Job, Outcome, Parked, ParkedBecause
 from schemas.ublox import CertificateLook, DeviceLook, read_serial
 from services.operations.certificate_facts import told
-from services.operations.certificate_progress import BEFORE_EXPIRY, Before, deadline_of
+from services.operations.certificate_progress import BEFORE_EXPIRY, Before, deadline_of, without_request
 from services.operations.contract import Tools
 from services.operations.renewal_lead import is_silent, next_look, renewal_due_at
 
@@ -79,7 +79,7 @@ def given_up(job: Job, look: DeviceLook, certificate: CertificateLook, why: str)
     seen = "" if look.last_seen is None else f" (last seen {look.last_seen:%d %b %Y %H:%M} UTC)"
     reason = f"{why}, and the device{seen} still has {told(certificate)}: does it still wake up?"
     log.error("alert", alert=f"device {job.target}: its certificate is not renewed; {reason}", job_id=job.id)
-    return Parked(reason=reason, because=ParkedBecause.EXHAUSTED)
+    return Parked(reason=reason, because=ParkedBecause.EXHAUSTED, progress=without_request(job))
 
 
 def time_is_up(job: Job, tools: Tools) -> bool:

@@ -216,12 +216,22 @@ class _Roll:
         fresh = [uid for uid in waiting if _may_begin(families[uid])]
         reason = f"devices left with {self._old}: {len(waiting)} of {self.known['devices']}"
         if stuck:
-            reason += f"; a person must look at {_some(f'{one.target} (job {one.id})' for one in stuck)}"
+            named = _some(f"{one.target} (job {one.id}, {one.state})" for one in stuck)
+            reason += f"; a person must look at {named}: retry what is parked, transfer by hand what is cancelled"
         if not fresh:
             return self.waits(reason)
-        children = [self._transfer(uid) for uid in fresh[:MOST_CHILDREN]]
-        look_at = self._next_look if len(children) == len(fresh) else self._tools.clock()
+        begin = self._served_by_others(made=sum(map(len, families.values())), fresh=len(fresh))
+        children = [self._transfer(uid) for uid in fresh[begin : begin + MOST_CHILDREN]]
+        look_at = self._next_look if begin + len(children) == len(fresh) else self._tools.clock()
         return Spawn(reason=reason, children=children, look_at=look_at, progress=self.known)
+
+    def _served_by_others(self, *, made: int, fresh: int) -> int:
+        """How many devices to pass over: where others' jobs served all that the last look asked for, go on behind."""
+        passed = 0
+        if self.known.get("made") == made:
+            passed = int(self.known["passed"]) + MOST_CHILDREN
+        self.known |= {"made": made, "passed": passed if passed < fresh else 0}
+        return int(self.known["passed"])
 
     def _holders(self) -> Sequence[str]:
         """Who has a certificate of the old root CA; a device whose transfer is under way looks for itself."""

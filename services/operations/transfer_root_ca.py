@@ -27,7 +27,7 @@ from services.operations.certificate_asking import (
 from services.operations.certificate_facts import told
 from services.operations.certificate_progress import Before
 from services.operations.contract import Tools
-from services.operations.renewal_progress import before
+from services.operations.renewal_progress import REDRIVEN, before
 
 _TRANSFER: Final = Kind(what="the transfer", told="TRANSFER")
 
@@ -89,7 +89,8 @@ def _compared(job: Job, look: DeviceLook, wanted: TransferRootCaParameters, tool
 
 def _before(job: Job, look: DeviceLook) -> Before:
     if look.certificate is None:
-        return Before(known={"serial": job.progress.get("serial")}, heartbeat=look.heartbeat)
+        known = {name: job.progress[name] for name in ("serial", REDRIVEN) if name in job.progress}
+        return Before(known={"serial": None, **known}, heartbeat=look.heartbeat)
     return before(job, look, look.certificate)
 
 

@@ -105,7 +105,7 @@ def test_a_device_whose_transfer_is_parked_is_named_and_not_paid_for_again(story
     child = story.children[0]
     assert child["state"] == "parked"
     assert story.row["state"] == "awaiting"
-    assert f"a person must look at {story.uids[0]} (job {child['id']})" in story.row["reason"]
+    assert f"a person must look at {story.uids[0]} (job {child['id']}, parked)" in story.row["reason"]
     paid = len(story.account.billed)
     story.until_it_rests(days=2)
     assert len(story.account.billed) == paid
