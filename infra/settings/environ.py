@@ -1,7 +1,7 @@
 """Finds the raw text of every setting: the environment, then the `.env` file, then the files named by ``*_FILE``.
 
-Where neither gives webhook tokens, nobody has set up anything: then what `keyturn up` has made up holds, so that
-commands beside it speak to the same installation.
+Where nobody has set up anything, what `keyturn up` has made up holds, so that commands beside it speak to the same
+installation: all of it or nothing, because a setting that was forgotten must not be filled in from a trial.
 """
 
 import os
@@ -21,7 +21,8 @@ CONVENTIONAL: Final = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL",
 DATA_DIR: Final = "var"
 
 _MADE_UP: Final = "up.env"
-_TOKENS: Final = ("KEYTURN_WEBHOOK_TOKENS", "KEYTURN_WEBHOOK_TOKENS_FILE")
+_TOKENS: Final = "KEYTURN_WEBHOOK_TOKENS"
+_OF_THIS_RUN: Final = frozenset({"KEYTURN_DATA_DIR", "KEYTURN_PORT"})
 
 EMPTY_MEANS_SOMETHING: Final = frozenset({"ublox_auth_scheme", "centagate_prefix", "centagate_auth_prefix"})
 """Fields for which an empty text is a value; for every other field it means "not given"."""
@@ -66,8 +67,8 @@ def gather(
     """
     found = Gathered()
     given = {**_dotenv(env_file, found), **environ}
-    if env_file is not None and not any(given.get(name) for name in _TOKENS):
-        given = {**_dotenv(_made_up_in(given), found), **given}
+    if env_file is not None:
+        given = {**_made_up(given, found), **given}
     found.faults.extend(_unknown(given, fields, secret_fields))
     for name in fields:
         _find(name, given, found, from_file=name in secret_fields)
@@ -81,6 +82,15 @@ def keep_made_up(data_dir: Path, values: Mapping[str, str]) -> None:
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.writelines(f"{name}={_quoted(value)}\n" for name, value in sorted(values.items()))
     fresh.replace(path)
+
+
+def _made_up(given: Mapping[str, str], found: Gathered) -> dict[str, str]:
+    known = {name.removesuffix("_FILE") for name, value in given.items() if value}
+    if _TOKENS in known:
+        return {}  # somebody else's trial in this folder is not even looked at
+    made = _dotenv(_made_up_in(given), found)
+    own = {name.removesuffix("_FILE") for name in made} - _OF_THIS_RUN
+    return {} if own & known else made
 
 
 def _made_up_in(given: Mapping[str, str]) -> Path:

@@ -274,7 +274,9 @@ def test_what_was_made_up_holds_only_where_nobody_has_set_up_anything(tmp_path: 
     assert (settings.environment, settings.port) == ("up", 9100)
     assert [each.get_secret_value() for each in settings.webhook_tokens] == [token]
     assert load_settings({**PLAIN, **where}, env_file).environment == "production"
-    assert len(faults(where, None)) == 1
+    for environ, file in ((where, None), ({**where, "KEYTURN_ENVIRONMENT": "plant"}, env_file)):
+        (fault,) = faults(environ, file)
+        assert fault.startswith("KEYTURN_WEBHOOK_TOKENS (or KEYTURN_WEBHOOK_TOKENS_FILE) is required")
     env_file.write_text(f"KEYTURN_WEBHOOK_TOKENS={TOKEN}\n")
     assert load_settings(where, env_file).environment == "production"
 
