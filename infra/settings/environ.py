@@ -21,8 +21,7 @@ CONVENTIONAL: Final = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL",
 DATA_DIR: Final = "var"
 
 _MADE_UP: Final = "up.env"
-_TOKENS: Final = "KEYTURN_WEBHOOK_TOKENS"
-_OF_THIS_RUN: Final = frozenset({"KEYTURN_DATA_DIR", "KEYTURN_PORT"})
+_OF_THIS_RUN: Final = frozenset({"KEYTURN_DATA_DIR", "KEYTURN_PORT", "KEYTURN_LOG_LEVEL", "KEYTURN_LOG_FORMAT"})
 
 EMPTY_MEANS_SOMETHING: Final = frozenset({"ublox_auth_scheme", "centagate_prefix", "centagate_auth_prefix"})
 """Fields for which an empty text is a value; for every other field it means "not given"."""
@@ -68,7 +67,8 @@ def gather(
     found = Gathered()
     given = {**_dotenv(env_file, found), **environ}
     if env_file is not None:
-        given = {**_made_up(given, found), **given}
+        made = _made_up(given, found)
+        given = {**made, **{name: value for name, value in given.items() if value or name not in made}}
     found.faults.extend(_unknown(given, fields, secret_fields))
     for name in fields:
         _find(name, given, found, from_file=name in secret_fields)
@@ -79,18 +79,17 @@ def keep_made_up(data_dir: Path, values: Mapping[str, str]) -> None:
     """Leave word of what was made up, for this machine's user alone."""
     path = _made_up_in({"KEYTURN_DATA_DIR": str(data_dir)})
     fresh = path.with_suffix(".new")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.writelines(f"{name}={_quoted(value)}\n" for name, value in sorted(values.items()))
     fresh.replace(path)
 
 
 def _made_up(given: Mapping[str, str], found: Gathered) -> dict[str, str]:
-    known = {name.removesuffix("_FILE") for name, value in given.items() if value}
-    if _TOKENS in known:
+    known = {name.removesuffix("_FILE") for name, value in given.items() if value} - _OF_THIS_RUN
+    if any(name.startswith(PREFIX) or name in CONVENTIONAL.values() for name in known):
         return {}  # somebody else's trial in this folder is not even looked at
-    made = _dotenv(_made_up_in(given), found)
-    own = {name.removesuffix("_FILE") for name in made} - _OF_THIS_RUN
-    return {} if own & known else made
+    return _dotenv(_made_up_in(given), found)
 
 
 def _made_up_in(given: Mapping[str, str]) -> Path:

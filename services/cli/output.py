@@ -34,6 +34,9 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LEAST_OF_LAST: Final = 24
 """Characters that the last column of a table needs at least to be read."""
 
+_CONTROLS: Final = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)], "\N{REPLACEMENT CHARACTER}")
+"""What would steer the terminal of who reads it: texts come from strangers too. New lines and tabs may stay."""
+
 _BARE: Final = 4
 """Cells that need no heading to be understood: the first ones name a thing and tell how it is."""
 
@@ -129,7 +132,7 @@ def _show_lines(columns: Sequence[str], row: Sequence[str], output: Console) -> 
     """What the row is about, then what else is known of it by name, then its last cell, mostly the longest."""
     bare = min(_BARE, len(columns) - 1)
     named = [f"{name} {cell}" for name, cell in zip(columns[bare:-1], row[bare:-1], strict=True) if cell]
-    output.print(Text("  ".join(filter(None, row[:bare])), overflow="fold"))
+    output.print(Text("  ".join(filter(None, row[:bare])).replace("\n", " "), overflow="fold"))
     for line in filter(None, ("  ".join(named), row[-1] and f"{columns[-1]}: {row[-1]}")):
         output.print(Padding(Text(line, overflow="fold"), (0, 0, 0, 4), expand=False))
 
@@ -171,7 +174,7 @@ def words(value: object) -> str:
         case None:
             return ""
         case str():
-            return str(value)
+            return value.translate(_CONTROLS)
         case datetime():
             return f"{value:%Y-%m-%d %H:%M:%S}Z"
         case dict() | list():

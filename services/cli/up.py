@@ -130,16 +130,19 @@ class House:
 
     def close(self) -> None:
         """Stop the parts: first what takes work in or gives it out, last what the others stand on."""
-        if self._opened:
-            self._leave_word(name for name in _LASTING if name in self._environ)
         for part in reversed(self._parts):
             part.stop()
+        if self._opened:
+            self._leave_word(name for name in _LASTING if name in self._environ)
 
     def _leave_word(self, names: Iterable[str]) -> None:
         """Tell the commands that are run beside this what was made up here; what was given they are given too."""
         environ = self._environ
         made = {name: environ[name] for name in names if environ[name] != self._given.get(name)}
-        keep_made_up(self.settings.data_dir, made)
+        try:
+            keep_made_up(self.settings.data_dir, made)
+        except OSError as error:
+            self._console.print(f"No word is left for commands beside this: {error.strerror}.", highlight=False)
 
     def _start(self, name: str, command: list[str], environ: Mapping[str, str] | None = None) -> Part:
         part = Part(name, command, environ={**self._environ, **(environ or {})}, logs=self._logs)
