@@ -222,15 +222,16 @@ class _Roll:
             return self.waits(reason)
         begin = self._served_by_others(made=sum(map(len, families.values())), fresh=len(fresh))
         children = [self._transfer(uid) for uid in fresh[begin : begin + MOST_CHILDREN]]
+        self.known["wished"] = len(children)
         look_at = self._next_look if begin + len(children) == len(fresh) else self._tools.clock()
         return Spawn(reason=reason, children=children, look_at=look_at, progress=self.known)
 
     def _served_by_others(self, *, made: int, fresh: int) -> int:
-        """How many devices to pass over: where others' jobs served all that the last look asked for, go on behind."""
+        """How many devices to pass over: others' jobs served them when they were wished for in this round."""
         passed = 0
-        if self.known.get("made") == made:
-            passed = int(self.known["passed"]) + MOST_CHILDREN
-        self.known |= {"made": made, "passed": passed if passed < fresh else 0}
+        if "wished" in self.known:
+            passed = int(self.known["passed"]) + int(self.known["wished"]) - (made - int(self.known["made"]))
+        self.known |= {"made": made, "passed": passed if 0 < passed < fresh else 0}
         return int(self.known["passed"])
 
     def _holders(self) -> Sequence[str]:
