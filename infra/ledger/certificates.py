@@ -7,10 +7,9 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from types import SimpleNamespace
 from typing import Any, Final
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import Connection, bindparam, text
 
 from infra.ledger.engine import Database
 from infra.ledger.planning import alone, canonical
@@ -28,15 +27,18 @@ _STORE_AUTHORITY: Final = text("""
         seen_at = excluded.seen_at
 """)
 
-_GIVEN_UP: Final = text("""
+_WANTED: Final = """NOT EXISTS (
+    SELECT 1 FROM jobs p WHERE p.id = jobs.parent_id AND p.state IN ('cancelled', 'superseded'))"""
+
+_GIVEN_UP: Final = text(f"""
     SELECT id, operation, target, progress, updated_at FROM jobs
     WHERE state = 'parked' AND operation IN ('ublox.renew_certificate', 'ublox.transfer_root_ca')
-      AND parked_because = 'exhausted' AND NOT EXISTS (
-          SELECT 1 FROM jobs p WHERE p.id = jobs.parent_id AND p.state IN ('cancelled', 'superseded'))
-    ORDER BY id
-""")
+      AND parked_because = 'exhausted' AND {_WANTED} ORDER BY id
+""")  # noqa: S608 - constants only
 
-_PARKED: Final = f"SELECT {COLUMNS}, updated_at FROM jobs WHERE id IN :ids AND state = 'parked' ORDER BY id"  # noqa: S608 - constants only
+_PARKED: Final = (
+    f"SELECT {COLUMNS}, updated_at FROM jobs WHERE id IN :ids AND state = 'parked' AND {_WANTED} ORDER BY id"  # noqa: S608 - constants only
+)
 
 _KNOWS: Final = text("UPDATE jobs SET progress = :progress WHERE id = :id")
 
@@ -175,24 +177,28 @@ class Certificates:
 
         Returns:
             those that nobody moved meanwhile, and what became of them: they count anew in what their operation spends,
-            and wait for their window, for nothing of them is begun any more.
+            and wait for their window where nothing of them is begun any more.
         """
-        released = Released()
-        with self._database.writing() as connection:
-            alone(connection)
-            query = text(_PARKED + lock(connection)).bindparams(bindparam("ids", expanding=True))
-            rows = [
-                row
-                for row in connection.execute(query, {"ids": sorted(jobs)})
-                if row.updated_at == to_us(jobs[row.id].parked_at)
-            ]
-            if rows:
-                known = [{"id": row.id, "progress": canonical(jobs[row.id].progress)} for row in rows]
-                connection.execute(_KNOWS, known)
-            again = [(_not_begun(row), terms(row).model_copy(update={"counted": None})) for row in rows]
-            restand(connection, again, Purse(connection, now), now, released, why=reason)
-        return [row.id for row in rows], released
+        released, moved = Released(), []
+        for part in parts(sorted(jobs)):
+            with self._database.writing() as connection:
+                moved += _go_on(connection, {job: jobs[job] for job in part}, now, released, reason)
+        return moved, released
 
 
-def _not_begun(row: Any) -> Any:
-    return SimpleNamespace(**row._asdict() | {"progress": "{}"})
+def _go_on(
+    connection: Connection, jobs: Mapping[int, GivenUp], now: datetime, released: Released, reason: str
+) -> list[int]:
+    alone(connection)
+    query = text(_PARKED + lock(connection)).bindparams(bindparam("ids", expanding=True))
+    ids = [
+        row.id
+        for row in connection.execute(query, {"ids": sorted(jobs)})
+        if row.updated_at == to_us(jobs[row.id].parked_at)
+    ]
+    if ids:
+        connection.execute(_KNOWS, [{"id": job, "progress": canonical(jobs[job].progress)} for job in ids])
+    rows = connection.execute(query, {"ids": ids}).all()
+    again = [(row, terms(row).model_copy(update={"counted": None})) for row in rows]
+    restand(connection, again, Purse(connection, now), now, released, why=reason)
+    return ids

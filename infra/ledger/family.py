@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from infra.ledger.planning import Plan, Planned, Planning, canonical
 from infra.ledger.spending import Purse, hour_of, terms_of
-from infra.ledger.tables import OPEN_STATES, storable, to_us
+from infra.ledger.tables import NOT_BEGUN, OPEN_STATES, storable, to_us
 from infra.ledger.weighing import VALUES
 from schemas.jobs import APPROVED, Child, Job, NewJob, State
 from schemas.limits import Approval, Counted, Hold
@@ -42,13 +42,13 @@ _STANDING: Final = text(f"""
 
 _TERMS: Final = text("SELECT hold, created_at FROM jobs WHERE id = :id")
 
-_CANCEL: Final = text("""
+_CANCEL: Final = text(f"""
     UPDATE jobs SET state = 'cancelled', reason = :reason, finished_at = :now, updated_at = :now
-    WHERE parent_id = :parent AND state IN ('held', 'due') AND progress = '{}'
+    WHERE parent_id = :parent AND state IN ('held', 'due') AND {NOT_BEGUN}
       AND coalesce(hold, '') NOT LIKE '%"shared":%'
       AND NOT EXISTS (SELECT 1 FROM event_jobs WHERE event_jobs.job_id = jobs.id AND event_jobs.role = 'served')
     RETURNING operation, hold, fence, created_at
-""")
+""")  # noqa: S608 - constants only
 """What events, triggers or parents of others rely on stays, as does what an outside system has begun."""
 
 _GO_ON: Final = text(f"SELECT count(*) FROM jobs WHERE parent_id = :parent AND {OPEN_STATES}")  # noqa: S608 - constants only

@@ -14,7 +14,7 @@ from infra.ledger.family import agree, cancel_children
 from infra.ledger.planning import alone
 from infra.ledger.spending import Purse
 from infra.ledger.standing import COLUMNS, Released, lock, restand, terms
-from infra.ledger.tables import storable, to_us
+from infra.ledger.tables import NOT_BEGUN, storable, to_us
 from schemas.access import Role
 from schemas.jobs import State
 from schemas.limits import NEVER, Hold, Limits
@@ -30,7 +30,7 @@ _OPENING: Final = (
 )
 _CLOSING: Final = (
     f"SELECT {COLUMNS} FROM jobs WHERE state = 'due' AND not_after IS NOT NULL AND not_after <= :now"  # noqa: S608 - constants only
-    " AND progress = '{}' ORDER BY not_after, id LIMIT :limit"
+    f" AND {NOT_BEGUN} ORDER BY not_after, id LIMIT :limit"
 )
 _WAITING_OF: Final = (
     f"SELECT {COLUMNS} FROM jobs WHERE trigger_id = :trigger AND state = 'held' AND not_before >= :never"  # noqa: S608 - constants only

@@ -111,7 +111,11 @@ def _standing(row: Any, hold: Hold, purse: Purse, now: datetime) -> Standing:
     def spent(budget: Budget) -> int:
         return purse.spent(row.operation, budget)
 
-    known = hold if row.progress == "{}" else hold.model_copy(update={"window": None})
+    known = (
+        hold
+        if row.progress == "{}" or row.progress.startswith('{"redriven"')
+        else hold.model_copy(update={"window": None})
+    )
     return stand(known, row.operation, now, expires=expiry_of(json.loads(row.evidence)), spent=spent)
 
 

@@ -10,13 +10,13 @@ from sqlalchemy import Connection, bindparam, text
 
 from infra.ledger.spending import Purse, unused
 from infra.ledger.standing import Released, restand, terms
-from infra.ledger.tables import to_us
+from infra.ledger.tables import NOT_BEGUN, to_us
 from schemas.limits import Hold, Limits, Sharer
 
-_CANCEL: Final = text("""
+_CANCEL: Final = text(f"""
     UPDATE jobs SET state = 'cancelled', reason = :reason, finished_at = :now, updated_at = :now
-    WHERE id = :id AND state IN ('held', 'due') AND progress = '{}'
-""")
+    WHERE id = :id AND state IN ('held', 'due') AND {NOT_BEGUN}
+""")  # noqa: S608 - constants only
 
 _HAND_OVER: Final = text("UPDATE jobs SET trigger_id = :heir WHERE id = :id")
 

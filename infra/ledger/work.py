@@ -13,12 +13,12 @@ from infra.ledger.engine import Database
 from infra.ledger.family import Question, children_of, known_of, make_children, wake_parents, wake_standing
 from infra.ledger.lost import Lost, give_back
 from infra.ledger.planning import Planning, alone, canonical
-from infra.ledger.tables import OPEN_STATES, from_us, storable, to_us
+from infra.ledger.tables import NOT_BEGUN, OPEN_STATES, from_us, storable, to_us
 from schemas.jobs import MOVES, Child, Job, NewJob, ParkedBecause, State
 
 _RUNNABLE: Final = f"""
     j.state = 'due' AND j.operation = :operation AND j.not_before <= :now
-    AND (j.not_after IS NULL OR j.not_after > :now OR j.progress <> '{{}}')
+    AND (j.not_after IS NULL OR j.not_after > :now OR NOT {NOT_BEGUN})
     AND NOT EXISTS (SELECT 1 FROM jobs e WHERE e.lock_key = j.lock_key AND e.{OPEN_STATES}
                     AND (e.state = 'running' OR (e.state = 'due' AND e.id < j.id
                                                  AND (e.fence > 0 OR e.not_before <= :now))))

@@ -14,22 +14,20 @@ from schemas.jobs import Again, Job, Outcome, Parked, ParkedBecause
 from schemas.ublox import Detail, DeviceLook
 from services.operations.bulk import Unsent, in_halves, looks_of
 from services.operations.certificate_progress import (
+    ROUNDS,
     Before,
     deadline_of,
     in_doubt,
     look_failed,
+    one_more_round,
     sending,
     still_waiting,
     taken,
     unknown,
     waits,
-    without_request,
 )
 from services.operations.contract import BUSY_PAUSE, Tools, outcome_of
 from services.operations.renewal_progress import paced
-
-ROUNDS: Final = 2
-"""How many deadlines a request has before a person is needed."""
 
 LAST_CALL: Final = timedelta(minutes=8)
 """An attempt older than this makes no further call: soon its lease ends, and another may have its jobs."""
@@ -127,7 +125,7 @@ def _not_yet(work: Work, kind: Kind, tools: Tools, *, standing: bool | None, has
         return paced(still_waiting(work.job, tools), work.look, tools)
     if work.job.progress["rounds"] >= ROUNDS:
         reason = f"{ROUNDS} deadlines passed, and the device {has}: does it still wake up?"
-        return Parked(reason=reason, because=ParkedBecause.EXHAUSTED, progress=without_request(work.job))
+        return Parked(reason=reason, because=ParkedBecause.EXHAUSTED, progress=one_more_round(work.job.progress))
     if standing or (standing is None and not kind.repeats):
         return accepted(work, tools, f"{kind.what} is not asked for twice while it may be under way")
     return None

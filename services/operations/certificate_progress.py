@@ -23,7 +23,8 @@ LONGEST_UNKNOWN: Final = timedelta(hours=24)
 BEFORE_EXPIRY: Final = timedelta(days=1)
 """So long before the certificate's end the wait is over: somebody can still act."""
 
-_OF_REQUEST: Final = frozenset({"asked", "at", "deadline", "rounds"})
+ROUNDS: Final = 2
+"""How many deadlines a request has before a person is needed."""
 
 HEARTBEAT: Final = "waiting for the device's heartbeat"
 _WAITS_FOR: Final[Mapping[str, str]] = {
@@ -64,9 +65,9 @@ def sending(job: Job, before: Before, tools: Tools) -> dict[str, Any]:
     return {**job.progress, "asked": "sending", **before.known, "at": tools.clock().isoformat()}
 
 
-def without_request(job: Job) -> dict[str, Any]:
-    """What a new try must still know of a request that was given up: it has its own deadlines."""
-    return {name: value for name, value in job.progress.items() if name not in _OF_REQUEST}
+def one_more_round(progress: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of a request that is given up: a new try has one more deadline before it may ask again."""
+    return {**progress, "rounds": ROUNDS - 1}
 
 
 def in_doubt(job: Job, tools: Tools) -> Again | None:

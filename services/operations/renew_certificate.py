@@ -17,11 +17,13 @@ from schemas.events import EventType, parse_timestamp
 from schemas.jobs import Done, Job, Outcome, Parked, ParkedBecause
 from schemas.ublox import BATCH, CertificateLook, DeviceLook, read_serial
 from services.operations.bulk import in_halves, looks_of
-from services.operations.certificate_asking import DETAILS, ROUNDS, Kind, Work, accepted, ask
+from services.operations.certificate_asking import DETAILS, Kind, Work, accepted, ask
 from services.operations.certificate_facts import told
 from services.operations.certificate_progress import (
+    ROUNDS,
     in_doubt,
     look_failed,
+    one_more_round,
     still_waiting,
     unknown,
     waits,
@@ -143,7 +145,7 @@ def _not_yet(work: RenewalWork, tools: Tools) -> Outcome | RenewalWork:
         return paced(still_waiting(job, tools), work.look, tools)
     if (rounds := job.progress["rounds"]) >= ROUNDS or near_its_end(work.certificate, tools.clock()):
         why = f"{rounds} deadlines passed" if rounds > 1 else "the deadline passed"
-        return given_up(job, work.look, work.certificate, why)
+        return given_up(job, work.look, work.certificate, why, progress=one_more_round(job.progress))
     if work.look.renewal_pending:  # asking again would change nothing but the bill
         return accepted(work, tools, "the renewal still stands at u-blox")
     return _may_ask(work)

@@ -4,6 +4,7 @@ Before anything is asked for, a renewal "in time" waits as `awaiting`, with no p
 its device, a window that binds it is kept, and a renewal event wakes it.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -14,7 +15,7 @@ from schemas.events import EventType
 from schemas.jobs import Awaiting, Done, Job, Outcome, Parked, ParkedBecause
 from schemas.ublox import CertificateLook, DeviceLook, read_serial
 from services.operations.certificate_facts import told
-from services.operations.certificate_progress import BEFORE_EXPIRY, Before, deadline_of, without_request
+from services.operations.certificate_progress import BEFORE_EXPIRY, Before, deadline_of
 from services.operations.contract import Tools
 from services.operations.renewal_lead import is_silent, next_look, renewal_due_at
 
@@ -74,12 +75,14 @@ def near_its_end(certificate: CertificateLook, now: datetime) -> bool:
     return certificate.expires_at is not None and certificate.expires_at - now <= BEFORE_EXPIRY
 
 
-def given_up(job: Job, look: DeviceLook, certificate: CertificateLook, why: str) -> Parked:
+def given_up(
+    job: Job, look: DeviceLook, certificate: CertificateLook, why: str, *, progress: Mapping[str, Any] | None = None
+) -> Parked:
     """A person must see to the device; the alarm is raised here, where the end of its certificate is known."""
     seen = "" if look.last_seen is None else f" (last seen {look.last_seen:%d %b %Y %H:%M} UTC)"
     reason = f"{why}, and the device{seen} still has {told(certificate)}: does it still wake up?"
     log.error("alert", alert=f"device {job.target}: its certificate is not renewed; {reason}", job_id=job.id)
-    return Parked(reason=reason, because=ParkedBecause.EXHAUSTED, progress=without_request(job))
+    return Parked(reason=reason, because=ParkedBecause.EXHAUSTED, progress=progress)
 
 
 def time_is_up(job: Job, tools: Tools) -> bool:

@@ -12,6 +12,7 @@ from infra.ledger import GivenUp, Reach, SeenCertificate
 from schemas.jobs import NewJob, State
 from schemas.ublox import DeviceLook, read_serial
 from services.operations import PARAMETERS
+from services.operations.certificate_progress import one_more_round
 from services.operations.renewal_lead import BEATS, LEAST, MARGIN, lead_of, renewal_due_at
 from services.operations.renewal_progress import REDRIVEN, SCANNED
 from services.playbook.checks import complete_parameters
@@ -123,7 +124,12 @@ def _asked_for(one: GivenUp) -> int | None:
 
 
 def _kept(one: GivenUp, now: datetime) -> dict[str, Any]:
-    """What it must still know: which certificate it was to replace."""
+    """What it must still know: a move, all of its request; a renewal, which certificate it was to replace.
+
+    A renewal asks again, also where its certificate is about to end: the device has called in, and has not renewed.
+    """
+    if one.operation != RENEW and "asked" in one.progress:
+        return {**one_more_round(one.progress), REDRIVEN: now.isoformat()}
     return {**{name: one.progress[name] for name in ("serial",) if name in one.progress}, REDRIVEN: now.isoformat()}
 
 

@@ -281,13 +281,12 @@ def test_a_move_to_another_ca_goes_on_too(house: House, account: Account, clock:
     assert targets(house) == [DEVICE, DEVICE], "it bars no renewal"
 
 
-def given_up_moves(house: House, account: Account, limits: Limits, *numbers: int) -> list[int]:
-    """Moves to another CA that were parked on these terms, one a day, and whose devices are back."""
+def all_given_up(house: House, account: Account, limits: Limits, *numbers: int, operation: str = TRANSFER) -> list[int]:
+    """Jobs that were parked on these terms, one a day, and whose devices are back."""
     jobs = []
     for number in numbers:
-        move = wish(device(number), TRANSFER, from_ca="ca.example", to_ca="new.example")
-        jobs += ask(house.ledger, house.clock(), replace(move, limits=limits))
-        claimed = claim_one(house.ledger, house.clock(), TRANSFER)
+        jobs += ask(house.ledger, house.clock(), replace(wish(device(number), operation), limits=limits))
+        claimed = claim_one(house.ledger, house.clock(), operation)
         progress = {"asked": "taken", "serial": "a0", "rounds": 2}
         because = ParkedBecause.EXHAUSTED
         settle(house.ledger, house.clock(), claimed, State.PARKED, parked_because=because, progress=progress)
@@ -300,7 +299,7 @@ def given_up_moves(house: House, account: Account, limits: Limits, *numbers: int
 def test_what_goes_on_counts_anew_in_its_budget(house: House, account: Account, clock: Clock) -> None:
     """As if a person had retried it: it may be billed again."""
     limits = Limits(budget=Budget(jobs=2, per="day"))
-    jobs = given_up_moves(house, account, limits, 1, 2, 3)
+    jobs = all_given_up(house, account, limits, 1, 2, 3)
     ask(house.ledger, clock(), replace(wish(device(9), TRANSFER), limits=limits))
     scan(house, account)
     assert sorted(states(house.ledger, jobs)) == ["due", "held", "held"]
@@ -309,17 +308,28 @@ def test_what_goes_on_counts_anew_in_its_budget(house: House, account: Account, 
     assert sorted(states(house.ledger, jobs)) == ["due", "due", "due"]
 
 
-def test_what_goes_on_waits_for_its_window(house: House, account: Account, clock: Clock) -> None:
+def test_a_renewal_that_begins_anew_waits_for_its_window(house: House, account: Account, clock: Clock) -> None:
+    """Nothing of it is under way any more, so it does not run late either."""
     limits = Limits(window=Window(opens=time(11), closes=time(13), timezone="UTC"))
-    (job,) = given_up_moves(house, account, limits, 1)
+    (job,) = all_given_up(house, account, limits, 1, operation=RENEW)
     clock.forward(hours=10)
     account.enlist(device(1), 365, seen=timedelta(minutes=1))
     scan(house, account)
-    assert (states(house.ledger, [job]), claim(house.ledger, clock(), TRANSFER)) == (["held"], [])
-    assert "window opens 11:00" in job_row(house.ledger, job)["reason"]
-    clock.forward(hours=13)
-    house.sweep()
-    assert states(house.ledger, [job]) == ["due"]
+    for hours, state, claimable in ((0, "held", 0), (13, "due", None), (4, "held", 0), (20, "due", 1)):
+        clock.forward(hours=hours)
+        house.sweep()
+        assert states(house.ledger, [job]) == [state], clock()
+        if claimable is not None:
+            assert len(claim(house.ledger, clock(), RENEW)) == claimable
+    assert json.loads(job_row(house.ledger, job)["progress"])["serial"] == "a0"
+
+
+def test_a_move_that_goes_on_knows_what_it_has_asked_for(house: House, account: Account, clock: Clock) -> None:
+    """U-blox may have its request still: it gets another deadline before it may be billed again."""
+    (job,) = all_given_up(house, account, Limits(), 1)
+    scan(house, account)
+    progress = json.loads(job_row(house.ledger, job)["progress"])
+    assert progress == {"asked": "taken", "serial": "a0", "rounds": 1, "redriven": clock().isoformat()}
 
 
 def test_one_that_was_given_up_twice_waits_for_a_person(house: House, account: Account, clock: Clock) -> None:

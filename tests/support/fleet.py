@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any, Final, cast
 
 from schemas.errors import Refused, UpstreamError
-from schemas.jobs import Again, Awaiting, Job, Outcome
+from schemas.jobs import Again, Awaiting, Job, Outcome, Parked
 from schemas.ublox import CertificateLook, Detail, DeviceLook, RotationPolicy
 from services.operations import Operation, Tools
 from tests.conftest import Clock
@@ -198,7 +198,7 @@ class Desk:
         known = [replace(job, progress=self.progress.get(job.id, {}), claimed_at=self._clock()) for job in jobs]
         outcomes = dict(self._operation.perform(known, self._tools))
         for number, outcome in outcomes.items():
-            if isinstance(outcome, Again | Awaiting) and outcome.progress is not None:
+            if isinstance(outcome, Again | Awaiting | Parked) and outcome.progress is not None:
                 self.progress[number] = outcome.progress
         return outcomes
 
