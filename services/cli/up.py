@@ -25,7 +25,7 @@ from services.cli.twins import SITE, Twins, keyturn, ports_from
 from services.fleet import Importer, Inventory
 from services.wiring import now, open_vault
 
-READY_SECONDS: Final = 30.0
+READY_SECONDS: Final = 120.0
 _LOOK_EVERY: Final = 0.1
 _LASTING: Final = ("DATABASE_URL", "KEYTURN_WEBHOOK_TOKENS_FILE", "KEYTURN_VAULT_KEYS_FILE")
 """What is made up once and holds when everything is stopped, too."""

@@ -10,7 +10,8 @@ from services.wiring import now
 from tests.fixtures.ublox import CA
 from tests.support.compromise import REPLACE, REVOKE
 from tests.support.ledger import ask, wish
-from tests.support.stand import Stand, standing, until
+from tests.support.patience import eventually
+from tests.support.stand import Stand, standing
 
 DEVICES = 60
 
@@ -28,10 +29,10 @@ def test_each_leaked_key_is_revoked_and_replaced_once_although_the_worker_is_kil
         stand.twin.turn(latency_ms=20)
         ask(stand.ledger, now(), *[wish(uid, REVOKE) for uid in uids])
         ask(stand.ledger, now(), *[wish(uid, REPLACE, after_revocation=True) for uid in uids])
-        until(lambda: total(stand, begun) > 0, f"{begun} are under way")
+        eventually(lambda: total(stand, begun) > 0, f"{begun} are under way")
         stand.kill("ublox")
         stand.start("ublox")
-        until(stand.at_rest, "everything is at rest")
+        eventually(stand.at_rest, "everything is at rest")
 
         assert stand.states() == {f"{REVOKE} succeeded": DEVICES, f"{REPLACE} succeeded": DEVICES}, stand.logs()
         listed = revocation_list(stand)

@@ -8,7 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.events import EventType
 from tests.support.flood import Flood, notification
-from tests.support.stand import TOKEN, Stand, standing, until
+from tests.support.patience import eventually
+from tests.support.stand import TOKEN, Stand, standing
 
 DEVICES = 40
 
@@ -18,29 +19,31 @@ def test_sums_outlive_every_process(tmp_path: Path, database_url: str) -> None:
     with standing(tmp_path, database_url) as stand:
         uids = stand.twin.devices(2 * DEVICES)
         _send(stand, uids[:DEVICES])
-        until(lambda: _sum(stand, "keyturn_attempts_total") == DEVICES, "the first half is counted")
-        until(lambda: _sum(stand, "keyturn_workers_alive") == 2, "both workers are seen")
+        eventually(lambda: _sum(stand, "keyturn_attempts_total") == DEVICES, "the first half is counted")
+        eventually(lambda: _sum(stand, "keyturn_workers_alive") == 2, "both workers are seen")
         for name in ("ublox", "control", "web"):
             stand.kill(name)
             stand.start(name)
         stand.until_answering()
         assert _sum(stand, "keyturn_attempts_total") == DEVICES
         _send(stand, uids[DEVICES:])
-        until(lambda: _sum(stand, "keyturn_attempts_total") == 2 * DEVICES, "the second half is counted on top")
+        eventually(lambda: _sum(stand, "keyturn_attempts_total") == 2 * DEVICES, "the second half is counted on top")
         assert _sum(stand, "keyturn_upstream_call_seconds_count") >= 2
         assert _sum(stand, "keyturn_upstream_errors_total") == 0
-        until(lambda: _sum(stand, "keyturn_sweep_age_seconds") < 10, "the sweep is seen")
+        eventually(lambda: _sum(stand, "keyturn_sweep_age_seconds") < 10, "the sweep is seen")
         stand.kill("redis")
-        until(lambda: _sum(stand, "keyturn_redis_up") == 0, "Redis is seen to be gone")
+        eventually(lambda: _sum(stand, "keyturn_redis_up") == 0, "Redis is seen to be gone")
         stand.start("redis")
-        until(lambda: _sum(stand, "keyturn_redis_up") == 1, "and to be back")
-        until(lambda: _sum(stand, "keyturn_workers_alive") == 2, "with both workers")
+        eventually(lambda: _sum(stand, "keyturn_redis_up") == 1, "and to be back")
+        eventually(lambda: _sum(stand, "keyturn_workers_alive") == 2, "with both workers")
 
 
 def _send(stand: Stand, uids: list[str]) -> None:
     bodies = [notification(EventType.BOOTSTRAP, uid) for uid in uids]
     Flood(stand.port, TOKEN).send(bodies, connections=4)
-    until(lambda: stand.at_rest() and stand.count("SELECT count(*) FROM jobs") >= len(uids), "everything is at rest")
+    eventually(
+        lambda: stand.at_rest() and stand.count("SELECT count(*) FROM jobs") >= len(uids), "everything is at rest"
+    )
 
 
 def _sum(stand: Stand, name: str) -> float:

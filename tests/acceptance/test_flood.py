@@ -7,7 +7,8 @@ import pytest
 
 from schemas.events import EventType
 from tests.support.flood import Flood, notification
-from tests.support.stand import TOKEN, standing, until
+from tests.support.patience import eventually
+from tests.support.stand import TOKEN, standing
 
 DEVICES, REPEATS = 4_000, 2_000
 OPERATIONS = {
@@ -28,7 +29,7 @@ def test_ten_thousand_webhooks_become_verified_work_at_the_price_of_bulk(
         random.Random(2).shuffle(mixed)
         flood = Flood(stand.port, TOKEN)
         flood.send(mixed, connections=64)
-        until(stand.at_rest, "everything is at rest")
+        eventually(stand.at_rest, "everything is at rest")
 
         assert flood.statuses == {202: len(mixed)}
         assert len(set(flood.receipts.values())) == len(bodies)

@@ -7,7 +7,8 @@ import pytest
 
 from schemas.events import EventType
 from tests.support.flood import Flood, notification
-from tests.support.stand import PARTS, TOKEN, Stand, standing, until
+from tests.support.patience import eventually
+from tests.support.stand import PARTS, TOKEN, Stand, standing
 
 EVENTS = 2_000
 AT_THE_LEDGER = ("web", "control", "ublox")
@@ -48,13 +49,13 @@ def _kill_amid_events(stand: Stand, killed: str) -> tuple[int, float]:
     flood = Flood(stand.port, TOKEN)
     sender = threading.Thread(target=flood.send, args=(bodies,), kwargs={"connections": 16})
     sender.start()
-    until(lambda: _settled(stand) >= before + EVENTS // 10, f"work is under way before {killed} dies")
+    eventually(lambda: _settled(stand) >= before + EVENTS // 10, f"work is under way before {killed} dies")
     stand.kill(killed)
     settled = _settled(stand)
     stand.start(killed)
-    resumed = until(lambda: _settled(stand) > settled, f"work goes on after {killed}", seconds=RESUMES_WITHIN)
+    resumed = eventually(lambda: _settled(stand) > settled, f"work goes on after {killed}", seconds=RESUMES_WITHIN)
     sender.join()
-    until(stand.at_rest, f"everything is at rest after {killed}")
+    eventually(stand.at_rest, f"everything is at rest after {killed}")
     assert len(flood.receipts) == EVENTS, killed
     return settled - before, resumed
 

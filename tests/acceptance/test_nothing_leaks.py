@@ -16,10 +16,10 @@ from infra.vault import KeyRing, Vault
 from schemas.events import EventType
 from tests.integration.upstreams import valkey
 from tests.support.flood import Flood, notification
+from tests.support.patience import eventually
 from tests.support.ports import free_port
 from tests.support.processes import CLI, Process, clean_environ, ran, started
 from tests.support.sentry import Inbox, sentry_inbox
-from tests.support.stand import until
 from tests.support.vault import everything
 
 PASSWORD: Final = "a-door-password-of-some-length"
@@ -90,7 +90,7 @@ def test_the_whole_bootstrap_story_leaves_no_secret_anywhere(tmp_path: Path, dat
             house.says("Both events verified")
             ledger = Ledger(database_url)
             _go_wrong(tmp_path, env, ledger)
-            until(inbox.events, "Sentry has heard of it")
+            eventually(inbox.events, "Sentry has heard of it")
             in_redis = _all_of(redis_url)
             house.stop(signal.SIGINT)
         wire.close()
@@ -128,7 +128,9 @@ def _go_wrong(folder: Path, env: dict[str, str], ledger: Ledger) -> None:
     assert PHONE not in done.stdout
     flood = Flood(int(env["KEYTURN_PORT"]), (folder / "data" / "webhook-token").read_text().strip())
     flood.send([notification(EventType.BOOTSTRAP, "00020000890000ff")], connections=1)
-    until(lambda: any(row.state == "parked" for row in ledger.history.work_of_events_after(0, 500)), "one is parked")
+    eventually(
+        lambda: any(row.state == "parked" for row in ledger.history.work_of_events_after(0, 500)), "one is parked"
+    )
 
 
 def _logs(data: Path, house: Process) -> bytes:

@@ -10,7 +10,8 @@ from infra.ledger.holding import Said, Verdict
 from schemas.access import Role
 from services.access import Access
 from services.wiring import now
-from tests.support.stand import Stand, standing, until
+from tests.support.patience import eventually
+from tests.support.stand import Stand, standing
 
 DEVICES: Final = 40
 OLD: Final = "sandbox-ca.example"
@@ -26,13 +27,13 @@ def test_a_roll_ends_the_same_although_its_worker_is_killed_three_times(tmp_path
         stand.twin.turn(latency_ms=300)  # so that a call is cut in two
         job = ask(stand)
         dies_when(stand, lambda: "creating" in row(stand, job)["progress"], "it creates")
-        until(lambda: row(stand, job)["state"] == "held", "it asks before the first transfer", seconds=150)
+        eventually(lambda: row(stand, job)["state"] == "held", "it asks before the first transfer")
         agree(stand, job)
         dies_when(stand, lambda: stand.count("SELECT count(*) FROM jobs WHERE parent_id > 0") > 0, "it transfers")
-        until(lambda: is_asked(stand, job, "delete"), "it asks before the deletion", seconds=150)
+        eventually(lambda: is_asked(stand, job, "delete"), "it asks before the deletion")
         agree(stand, job)
         dies_when(stand, lambda: "deleting" in row(stand, job)["progress"], "it deletes")
-        until(stand.at_rest, "everything is at rest", seconds=150)
+        eventually(stand.at_rest, "everything is at rest")
 
         assert row(stand, job)["state"] == "succeeded", stand.logs()
         transfers = {"ublox.transfer_root_ca succeeded": DEVICES, f"{ROLL} succeeded": 1}
@@ -42,7 +43,7 @@ def test_a_roll_ends_the_same_although_its_worker_is_killed_three_times(tmp_path
 
 
 def dies_when(stand: Stand, true: Any, what: str) -> None:
-    until(true, what, seconds=150)
+    eventually(true, what)
     stand.kill("ublox")
     stand.start("ublox")
 
@@ -61,7 +62,7 @@ def ask(stand: Stand) -> int:
         trust_env=False,
     )
     assert response.status_code == 202, response.text
-    until(lambda: stand.count("SELECT count(*) FROM jobs") == 1, "the job is made")
+    eventually(lambda: stand.count("SELECT count(*) FROM jobs") == 1, "the job is made")
     return stand.count("SELECT max(id) FROM jobs")
 
 

@@ -12,8 +12,9 @@ from infra.ledger.tables import to_us
 from schemas.events import EventType
 from schemas.schedules import Firing, FiringState
 from services.wiring import now
+from tests.support.patience import eventually
 from tests.support.rounds import schedule
-from tests.support.stand import PARTS, Stand, standing, until
+from tests.support.stand import PARTS, Stand, standing
 
 CLONES, PRUNE = "ublox.scan_clones", "ledger.prune"
 EVERY = 10
@@ -45,9 +46,11 @@ def test_two_beats_and_three_workers_fire_nothing_twice_although_one_is_killed(
             schedule(name, kind, begin, every_seconds=EVERY, catch_up="all")
             for name, kind in [*((name, CLONES) for name in names), ("prune-often", PRUNE)]
         )
-        until(lambda: any(one.state is FiringState.RUNNING for one in firings(stand, names[2])), "a worker has one")
+        eventually(
+            lambda: any(one.state is FiringState.RUNNING for one in firings(stand, names[2])), "a worker has one"
+        )
         stand.kill("ublox")
-        until(lambda: all(succeeded(stand, name) >= ROUNDS for name in (*names, "prune-often")), "rounds", seconds=150)
+        eventually(lambda: all(succeeded(stand, name) >= ROUNDS for name in (*names, "prune-often")), "rounds")
         stand.stop("redis")
         calls = stand.twin.stats()["calls"]["/device/clone/get"]
         fired = {name: firings(stand, name) for name in (*names, "prune-often")}
@@ -80,7 +83,7 @@ def test_a_day_of_standstill_is_made_up_for_once(
             schedule(name, PRUNE, now(), due_in=soon, cron=f"{(now() + soon).minute} * * * *", catch_up=policy)
             for name, policy in hourly.items()
         )
-        until(lambda: stand.ledger.schedules.find("notification-catch-up"), "the shipped schedules are there")
+        eventually(lambda: stand.ledger.schedules.find("notification-catch-up"), "the shipped schedules are there")
         stand.stop()
         stand.twin.turn(lost_webhooks=1)
         stand.twin.control("/fire", type=EventType.BOOTSTRAP, devices=uids)
@@ -90,9 +93,9 @@ def test_a_day_of_standstill_is_made_up_for_once(
         for name in PARTS:
             stand.start(name)
         stand.until_answering()
-        until(lambda: stand.count("SELECT count(*) FROM events WHERE source = 'poll'") == NOTICES, "all came")
-        until(lambda: _reported(stand) and stand.at_rest(), "everything is at rest")
-        until(lambda: succeeded(stand, "all-hourly") == 24, "every missed hour is done")
+        eventually(lambda: stand.count("SELECT count(*) FROM events WHERE source = 'poll'") == NOTICES, "all came")
+        eventually(lambda: _reported(stand) and stand.at_rest(), "everything is at rest")
+        eventually(lambda: succeeded(stand, "all-hourly") == 24, "every missed hour is done")
 
         (report,) = _reported(stand)
         assert report.detail["never_pushed"] == NOTICES

@@ -8,7 +8,8 @@ import pytest
 from schemas.access import Role
 from services.access import Access
 from services.wiring import now
-from tests.support.stand import Stand, standing, until
+from tests.support.patience import eventually
+from tests.support.stand import Stand, standing
 
 DEVICES = 3_000
 OPERATION = "ublox.rotate_e2e_key"
@@ -21,12 +22,12 @@ def test_a_trigger_is_planned_once_although_its_planner_is_killed(tmp_path: Path
     with standing(tmp_path, database_url) as stand:
         uids = stand.twin.devices(DEVICES)
         name = ask(stand, uids)
-        until(lambda: jobs(stand) > 0, "some jobs are made")
+        eventually(lambda: jobs(stand) > 0, "some jobs are made")
         stand.kill("control")
         assert jobs(stand) <= DEVICES
         stand.start("control")
-        until(lambda: jobs(stand) == DEVICES, "all jobs are made")
-        until(stand.at_rest, "everything is at rest")
+        eventually(lambda: jobs(stand) == DEVICES, "all jobs are made")
+        eventually(stand.at_rest, "everything is at rest")
 
         found = stand.ledger.triggers.show(name)
         assert found is not None

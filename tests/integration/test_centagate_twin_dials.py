@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from services.sandbox.centagate.codes import Code
-from tests.fixtures.ublox import eventually
 from tests.support.centagate import Caller, CentagateTwin, centagate_twin
+from tests.support.patience import eventually
 
 ANNE, PHONE = "user-0001", "+999000000001"
 REGISTER = "token/registerActiveToken"

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from infra.ledger import Ledger, migrate
 from schemas.errors import ConfigurationError
 from services.cli.main import app
-from tests.fixtures.ublox import eventually
+from tests.support.patience import eventually
 from tests.support.ports import free_port
 from tests.support.processes import CLI, answers, clean_environ, ran, started
 from tests.support.site import TOKEN
@@ -117,7 +117,7 @@ def test_web_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     port = free_port()
     env = clean_environ(DATABASE_URL=migrated(tmp_path), KEYTURN_WEBHOOK_TOKENS=TOKEN)
     with started((*CLI, "web", "--port", str(port)), folder=tmp_path, env=env) as web:
-        eventually(lambda: answers(f"http://127.0.0.1:{port}/readyz"), seconds=90)
+        eventually(lambda: answers(f"http://127.0.0.1:{port}/readyz"))
         answer = httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False)
         assert "server" not in answer.headers
         assert web.stop() in {0, -15}
@@ -141,7 +141,7 @@ def test_a_worker_and_beat_become_a_process_of_their_own(tmp_path: Path, words: 
         REDIS_URL=f"redis://127.0.0.1:{free_port()}/0",
     )
     with started((*CLI, *words), folder=tmp_path, env=env) as part:
-        eventually(lambda: "-m workers" in command_line(part.child.pid), seconds=90)
+        eventually(lambda: "-m workers" in command_line(part.child.pid))
         assert words[0] in command_line(part.child.pid)
 
 

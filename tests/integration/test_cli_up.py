@@ -10,9 +10,9 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from tests.fixtures.ublox import eventually
+from tests.support.patience import PATIENCE, eventually
 from tests.support.ports import free_port
-from tests.support.processes import CLI, PATIENCE, Process, answers, clean_environ, ran, started
+from tests.support.processes import CLI, Process, answers, clean_environ, ran, started
 from tests.support.site import TOKEN
 
 TWINS = {"sandbox-ublox", "sandbox-twon", "sandbox-centagate", "sandbox-tap"}
@@ -86,11 +86,11 @@ def test_what_is_killed_is_started_again_and_nothing_outlives_a_killed_superviso
         assert len(killed) == len(KILLED)
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
-        eventually(lambda: len(of_folder(tmp_path).keys() - killed) == len(PARTS) + 1, seconds=90)
-        eventually(lambda: answers(f"{url}/readyz"), seconds=90)
-        eventually(lambda: house.output.count("starting it again") == len(KILLED), seconds=60)
+        eventually(lambda: len(of_folder(tmp_path).keys() - killed) == len(PARTS) + 1)
+        eventually(lambda: answers(f"{url}/readyz"))
+        eventually(lambda: house.output.count("starting it again") == len(KILLED))
         house.stop(signal.SIGKILL)
-        eventually(lambda: of_folder(tmp_path) == {}, seconds=60)
+        eventually(lambda: of_folder(tmp_path) == {})
 
 
 def test_commands_beside_it_speak_to_the_same_installation_also_when_it_has_stopped(tmp_path: Path) -> None:

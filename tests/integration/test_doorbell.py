@@ -14,8 +14,8 @@ import redis
 
 from infra.broker import CONTROL, IDS_PER_MESSAGE, PLAN, PREFIX, Doorbell, make_celery, queue_of
 from infra.ledger import Ledger, migrate
-from tests.fixtures.ublox import eventually
 from tests.integration.upstreams import silent_server, valkey
+from tests.support.patience import eventually
 from tests.support.ports import free_port
 from tests.support.processes import WORKERS, clean_environ, started
 from tests.support.site import TOKEN, notification, serving
@@ -23,16 +23,9 @@ from tests.support.site import TOKEN, notification, serving
 OPERATION = PREFIX + "ublox.rotate_e2e_key"
 
 
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with valkey(tmp_path_factory.mktemp("valkey")) as url:
-        yield url
-
-
 @pytest.fixture
 def store(redis_url: str) -> Iterator["redis.Redis"]:
     with closing(redis.Redis.from_url(redis_url)) as store:
-        store.flushall()
         yield store
 
 
@@ -154,7 +147,7 @@ def test_it_rings_again_when_redis_comes_back(tmp_path: Path) -> None:
                 bell.ring(PLAN, [2])
                 return bool(messages(store, CONTROL))
 
-            eventually(rings_again, seconds=60)
+            eventually(rings_again)
 
 
 def test_a_wiped_redis_does_not_cut_the_worker_off(redis_url: str, store: "redis.Redis", tmp_path: Path) -> None:
@@ -172,7 +165,7 @@ def test_a_wiped_redis_does_not_cut_the_worker_off(redis_url: str, store: "redis
         def is_planned(number: int) -> None:
             body = json.dumps(notification(Payload={"number": number})).encode()
             assert receiver.post(body).status == 202
-            eventually(lambda: receiver.row(body).state == "planned", seconds=60)
+            eventually(lambda: receiver.row(body).state == "planned")
 
         is_planned(1)
         for number in (2, 3, 4):

@@ -11,8 +11,8 @@ from infra.ledger import Plan
 from schemas.jobs import NewJob, State
 from services.sweep import sweep
 from services.wiring import now
-from tests.fixtures.ublox import eventually
 from tests.support.ledger import OTHER, ask, claim, settle, take_in, wish
+from tests.support.patience import eventually
 from tests.support.site import Receiver, notification, serving
 
 FORGOTTEN = "standing still: no sweep; are beat and the control worker running?"
@@ -117,7 +117,7 @@ def test_a_site_whose_ledger_is_away_is_alive_but_not_ready_until_it_is_back(dat
             assert (answer.status, answer.headers["retry-after"]) == (503, "5")
             assert answer.document["status"] == "not ready"
             assert receiver.get("/healthz").document == {"status": "alive"}
-        eventually(lambda: receiver.get("/readyz").status == 200, seconds=60)
+        eventually(lambda: receiver.get("/readyz").status == 200)
         assert receiver.post(notification(Timestamp="2021-01-01")).status == 202
 
 

@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from tests.fixtures.ublox import eventually
+from tests.support.patience import eventually
 from tests.support.site import Receiver, new_database, request, serving
 
 _NUMBERS = count(1)

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from infra.ledger import Ledger, Plan, migrate
 from services.sandbox.server import Address
 from services.wiring import now
-from tests.fixtures.ublox import eventually
+from tests.support.patience import eventually
 from tests.support.ports import free_port
 from tests.support.processes import CLI, answers, clean_environ, started
 from tests.support.site import TOKEN, Receiver, Wire, events, request, serving, wired
@@ -63,7 +63,7 @@ def test_a_delivery_that_cannot_be_committed_is_to_be_repeated_and_then_stored_o
             assert answer.document["detail"] == "no commit within 0.3 s"
             assert time.monotonic() - began < 2
             assert receiver.get("/healthz").status == 200
-        eventually(lambda: receiver.post(news(1)).status == 202, seconds=60)
+        eventually(lambda: receiver.post(news(1)).status == 202)
         assert receiver.post(news(1)).receipt == receiver.row(news(1)).receipt
 
 
@@ -72,7 +72,7 @@ def test_those_that_wait_too_long_are_refused_one_and_all_and_the_next_is_taken(
         bodies = [news(number) for number in range(30)]
         with locked(database_url), asked(receiver, bodies) as wires:
             assert {wire.answer().status for wire in wires} == {503}
-        eventually(lambda: receiver.post(news(99)).status == 202, seconds=60)
+        eventually(lambda: receiver.post(news(99)).status == 202)
         assert [receiver.post(body).status for body in bodies] == [202] * 30
         assert sorted(row.body for row in receiver.rows()) == sorted([*bodies, news(99)])
 
@@ -104,13 +104,13 @@ def test_a_backlog_over_its_limit_refuses_until_it_is_worked_off(database_url: s
     with serving(database_url, accept_queue_limit=3, backlog_limit=3) as receiver:
         for number in range(4):
             assert receiver.post(news(number)).status == 202
-        eventually(lambda: receiver.post(news(0)).status == 503, seconds=60)
+        eventually(lambda: receiver.post(news(0)).status == 503)
         answer = receiver.post(news(5))
         assert answer.document["detail"] == "more than 3 events wait for their plan"
         assert answer.headers["retry-after"] == "5"
         plans = [Plan(event_id=row.id, verdict="no rule") for row in receiver.rows()]
         receiver.ledger.planning.store(plans, now())
-        eventually(lambda: receiver.post(news(5)).status == 202, seconds=60)
+        eventually(lambda: receiver.post(news(5)).status == 202)
         assert receiver.row(news(5)).state == "new"
 
 
@@ -163,7 +163,7 @@ def test_every_202_outlives_a_kill_under_load(tmp_path: Path) -> None:
     migrate(ledger.database)
     env = clean_environ(DATABASE_URL=url, KEYTURN_WEBHOOK_TOKENS=TOKEN, REDIS_URL="redis://127.0.0.1:1/0")
     with started((*CLI, "web", "--port", str(port)), folder=tmp_path, env=env) as web:
-        eventually(lambda: answers(f"http://127.0.0.1:{port}/healthz"), seconds=60)
+        eventually(lambda: answers(f"http://127.0.0.1:{port}/healthz"))
         receipts: list[str] = []
         address = Address(host="127.0.0.1", port=port)
         senders = [threading.Thread(target=flood, args=(address, number, receipts)) for number in range(16)]

@@ -12,7 +12,6 @@ from typing import Any
 
 import httpx
 import pytest
-import redis
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
@@ -28,9 +27,9 @@ from services.runner import ATTEMPTS
 from services.schedules.certificates import NEAREST
 from services.web.metrics import Metrics
 from tests.conftest import Clock
-from tests.fixtures.ublox import eventually
 from tests.integration.upstreams import valkey
 from tests.support.ledger import ask, claim, device, settle, take_in, wish
+from tests.support.patience import eventually
 from tests.support.ports import free_port
 from tests.support.processes import started
 from tests.support.site import serving
@@ -39,19 +38,6 @@ DEPLOY = Path(__file__).resolve().parents[2] / "infra" / "deploy"
 PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
 
 Samples = dict[tuple[str, tuple[str, ...]], float]
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with valkey(tmp_path_factory.mktemp("valkey")) as url:
-        yield url
-
-
-@pytest.fixture
-def redis_url(address: str) -> str:
-    with redis.Redis.from_url(address) as client:
-        client.flushall()
-    return address
 
 
 @pytest.fixture
@@ -290,7 +276,7 @@ def test_a_real_prometheus_scrapes_us_without_an_error(database_url: str, redis_
                 found = asked("query", query="keyturn_ledger_up")
                 return bool(found and found["result"] and found["result"][0]["value"][1] == "1")
 
-            eventually(scraped, seconds=60)
+            eventually(scraped)
             (line,) = asked("targets")["activeTargets"]
             assert (line["health"], line["lastError"]) == ("up", "")
             for expression in expressions():
@@ -300,4 +286,4 @@ def test_a_real_prometheus_scrapes_us_without_an_error(database_url: str, redis_
                 rules = [rule for group in asked("rules")["groups"] for rule in group["rules"]]
                 return bool(rules) and all(rule["health"] == "ok" for rule in rules)
 
-            eventually(evaluated, seconds=60)
+            eventually(evaluated)

@@ -60,10 +60,10 @@ def running() -> Iterator[Twin]:
     assert process.stdout is not None
     found = re.search(r"TCP (\S+) .* relay (\S+) .* dials (\S+)/dials", process.stdout.readline())
     assert found
-    with httpx.Client(base_url=found[3], timeout=10, trust_env=False) as control:
+    with httpx.Client(base_url=found[3], timeout=60, trust_env=False) as control:
         yield Twin(f"tcp://{found[1]}", found[2], control)
     process.terminate()
-    process.wait(10)
+    process.wait(60)
     process.stdout.close()
 
 

@@ -187,7 +187,7 @@ def test_a_job_waits_for_those_of_events_about_to_be_planned(ledger: Ledger, clo
             Plan(event_id=event, verdict="a test asks", jobs=[wish(device(event))], evidence={}) for event in events
         ]
         ledger.planning.store(plans, clock())
-        assert performed.result(timeout=15) == 100
+        assert performed.result(timeout=60) == 100
     assert [len(batch) for batch in operation.batches] == [100]
 
 

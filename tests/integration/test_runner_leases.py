@@ -117,12 +117,12 @@ def test_a_job_that_came_back_is_kept_although_its_first_attempt_ends(ledger: Le
             ledger.work.reclaim(clock.forward(minutes=11), max_losses=8)
             operation.answer = wait
             pool.submit(runner.perform, ROTATE)
-            assert second.acquire(timeout=10)
+            assert second.acquire(timeout=60)
         return done(jobs)
 
     def wait(jobs: Sequence[Job]) -> Mapping[int, Outcome]:
         second.release()
-        assert first.acquire(timeout=10)
+        assert first.acquire(timeout=60)
         kept.append(runner.keep_leases())
         return done(jobs)
 

@@ -71,7 +71,7 @@ class RelayDevice:
         self.client.on_message = self._on_message
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
-        assert self._ready.wait(5)
+        assert self._ready.wait(60)
 
     def close(self) -> None:
         """Leave the broker."""
@@ -102,7 +102,7 @@ def amqtt() -> Iterator[int]:
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     yield port
     loop.call_soon_threadsafe(stop.set)
     thread.join(10)

@@ -167,7 +167,7 @@ def test_what_does_not_answer_in_time_is_told_as_that_and_ends() -> None:
 
     class Stuck:
         def order(self, _serial: str) -> TapOrder:
-            release.wait(10)
+            release.wait(60)
             raise ConfigurationError("too late to matter")
 
     looker = Looker(lambda _: tools_with(taps=Stuck()), clock=lambda: datetime.now(UTC), longest=0.2)
@@ -182,7 +182,7 @@ def test_only_so_many_dry_runs_look_at_a_time() -> None:
     class Stuck:
         def order(self, _serial: str) -> TapOrder:
             inside.release()
-            release.wait(10)
+            release.wait(60)
             raise ConfigurationError("no settings")
 
     looker = Looker(lambda _: tools_with(taps=Stuck()), clock=lambda: datetime.now(UTC))

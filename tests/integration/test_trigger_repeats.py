@@ -73,7 +73,7 @@ class Slow:
         with self._guard:
             self.looks, self.now = self.looks + 1, self.now + 1
             self.most = max(self.most, self.now)
-        self.release.wait(5)
+        self.release.wait(60)
         with self._guard:
             self.now -= 1
         return self._view

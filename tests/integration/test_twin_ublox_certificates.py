@@ -8,7 +8,8 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from tests.fixtures.ublox import CA, Caller, calling, eventually
+from tests.fixtures.ublox import CA, Caller, calling
+from tests.support.patience import eventually
 
 SLOW = 3600
 

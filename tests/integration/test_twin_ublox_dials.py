@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from schemas.events import EventType
-from tests.fixtures.ublox import Caller, Mailbox, calling, eventually, receiving
+from tests.fixtures.ublox import Caller, Mailbox, calling, receiving
+from tests.support.patience import eventually
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +174,7 @@ def test_a_burst_of_a_thousand_arrives_whole(twin: Caller, mailbox: Mailbox) -> 
     uids = twin.devices(1000)
     twin.register(mailbox.url, EventType.ERRORS)
     twin.control("/fire", type=EventType.ERRORS, devices=uids)
-    eventually(lambda: deliveries(twin)["sent"] == 1000, seconds=60)
+    eventually(lambda: deliveries(twin)["sent"] == 1000)
     assert {body["ROTPublicUID"] for body in mailbox.bodies} == set(uids)
 
 

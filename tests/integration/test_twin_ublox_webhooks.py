@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from schemas.events import EventType, read_notification
-from tests.fixtures.ublox import CA, LONG_AGO, Caller, Mailbox, calling, eventually, receiving
+from tests.fixtures.ublox import CA, LONG_AGO, Caller, Mailbox, calling, receiving
+from tests.support.patience import eventually
 
 SECONDS = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
 MINUTES = r"\d{4}-\d\d-\d\dT\d\d:\d\dZ"

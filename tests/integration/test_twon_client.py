@@ -282,13 +282,13 @@ def test_who_waits_too_long_for_the_device_is_told_to_try_again() -> None:
 
     def hold(call: Call) -> Reply:
         asked.set()
-        go_on.wait(10)
+        go_on.wait(60)
         return house(call)
 
     with device(hold, auth="none") as at, talking(at, auth="none") as first:
         thread = threading.Thread(target=first.system_info)
         thread.start()
-        asked.wait(10)
+        asked.wait(60)
         with talking(at, auth="none", bounds=Bounds(pool=0.02)) as second, pytest.raises(TryAgain) as caught:
             second.system_info()
         go_on.set()

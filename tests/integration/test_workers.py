@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import redis
 
 from infra.ledger import Arrival, Ledger, migrate
 from infra.ledger.tables import from_us
@@ -20,22 +19,16 @@ from services.operations import OPERATIONS
 from services.sandbox.ublox.twin import API_KEY, API_SECRET
 from services.schedules import ACTIONS
 from services.wiring import now
-from tests.fixtures.ublox import Caller, calling, eventually
-from tests.integration.upstreams import valkey
+from tests.fixtures.ublox import Caller, calling
 from tests.support.ledger import ask, wish
+from tests.support.patience import PATIENCE, eventually
 from tests.support.ports import free_port
-from tests.support.processes import CLI, PATIENCE, WORKERS, Process, clean_environ, ran, started
+from tests.support.processes import CLI, WORKERS, Process, clean_environ, ran, started
 from tests.support.rounds import schedule
 from tests.support.site import TOKEN, events, notification
 
 CONTROL = ("worker", "control")
 UBLOX = ("worker", "ublox")
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with valkey(tmp_path_factory.mktemp("valkey")) as url:
-        yield url
 
 
 @dataclass
@@ -88,8 +81,6 @@ class House:
 
 @pytest.fixture
 def house(tmp_path: Path, redis_url: str) -> Iterator[House]:
-    with closing(redis.Redis.from_url(redis_url)) as store:
-        store.flushall()
     url = f"sqlite:///{tmp_path}/keyturn.db"
     with closing(Ledger(url)) as ledger, calling() as twin, ExitStack() as stack:
         migrate(ledger.database)

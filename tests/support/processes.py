@@ -13,13 +13,12 @@ from typing import Final
 
 import httpx
 
-from tests.fixtures.ublox import eventually
 from tests.support.forks import Fork
+from tests.support.patience import PATIENCE, eventually
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CLI: Final = (sys.executable, "-m", "services.cli.main")
 WORKERS: Final = (sys.executable, "-m", "workers")
-PATIENCE: Final = 180.0
 """Seconds that a start or a stop may take on a busy machine."""
 
 

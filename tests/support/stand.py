@@ -2,11 +2,10 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 
@@ -17,6 +16,7 @@ from services.cli.supervisor import Part
 from services.sandbox.ublox.twin import API_KEY, API_SECRET
 from tests.fixtures.ublox import Caller
 from tests.support.forks import ForkedPart
+from tests.support.patience import eventually
 from tests.support.ports import free_port
 from tests.support.processes import CLI, WORKERS, answers
 
@@ -46,7 +46,7 @@ class Stand:
         for part in self.parts.values():
             part.start()
         url = f"http://127.0.0.1:{self._twin_port}"
-        until(lambda: answers(f"{url}/_twin/dials"), "the twin answers")
+        eventually(lambda: answers(f"{url}/_twin/dials"), "the twin answers")
         self.twin = Caller(url)
         for event_type in EventType:
             self.twin.register(f"http://127.0.0.1:{self.port}/webhooks/ublox", event_type, TOKEN)
@@ -54,7 +54,7 @@ class Stand:
 
     def until_answering(self) -> None:
         """Wait for the receiver."""
-        until(lambda: answers(f"http://127.0.0.1:{self.port}/readyz"), "the receiver answers")
+        eventually(lambda: answers(f"http://127.0.0.1:{self.port}/readyz"), "the receiver answers")
 
     def stop(self, *but: str) -> None:
         """Stop every part of Keyturn in good order, but these."""
@@ -67,7 +67,7 @@ class Stand:
         pid = self.parts[name].pid
         assert pid is not None
         os.killpg(pid, signal.SIGKILL)
-        until(lambda: self.parts[name].died() is not None, f"{name} is dead")
+        eventually(lambda: self.parts[name].died() is not None, f"{name} is dead")
 
     def start(self, name: str) -> None:
         """Start a part again; Redis comes back empty, because it keeps nothing."""
@@ -131,7 +131,7 @@ class Stand:
             "KEYTURN_UBLOX_API_KEY": API_KEY,
             "KEYTURN_UBLOX_API_SECRET": API_SECRET,
             "KEYTURN_RENEWAL_LOOK_EVERY": "3",
-            "KEYTURN_RENEWAL_DEADLINE": "120",
+            "KEYTURN_RENEWAL_DEADLINE": "600",
             "KEYTURN_UBLOX_TIMEOUT": "5",  # so that a call in doubt is settled soon
             **settings,
         }
@@ -149,12 +149,3 @@ def standing(folder: Path, database_url: str, seconds: tuple[str, ...] = (), **s
         raise
     finally:
         stand.close()
-
-
-def until(true: Any, what: str, *, seconds: float = 120) -> float:
-    """Wait until something is true; give how long that took."""
-    began = time.monotonic()
-    while not true():
-        assert time.monotonic() - began < seconds, f"not within {seconds:g} s: {what}"
-        time.sleep(0.05)
-    return time.monotonic() - began

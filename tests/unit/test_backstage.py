@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from infra.settings import load_settings
 from schemas.errors import LedgerUnavailable
-from tests.fixtures.ublox import eventually
+from tests.support.patience import eventually
 from workers.backstage import Backstage
 
 ENVIRON = {
