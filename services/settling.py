@@ -1,7 +1,7 @@
 """What the ledger writes for an outcome: a pure decision, with the one back-off of the house."""
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -71,8 +71,7 @@ def settlement_of(job: Job, outcome: Outcome, now: datetime, patience: Patience)
                 asks=Question(step=outcome.step, role=outcome.role),
             )
         case Parked():
-            parked = _parked(job, outcome.reason, outcome.because, now, outcome.status)
-            return replace(parked, progress=outcome.progress)
+            return _parked(job, outcome, now)
         case Again():
             return _again(job, outcome, now, patience)
 
@@ -80,7 +79,8 @@ def settlement_of(job: Job, outcome: Outcome, now: datetime, patience: Patience)
 def _again(job: Job, outcome: Again, now: datetime, patience: Patience) -> Settlement:
     if outcome.counts and job.attempt >= patience.max_attempts:
         because = ParkedBecause.OUR_FAULT if outcome.our_fault else ParkedBecause.EXHAUSTED
-        return _parked(job, f"{outcome.reason} (after {job.attempt} attempts)", because, now, outcome.status)
+        reason = f"{outcome.reason} (after {job.attempt} attempts)"
+        return _parked(job, Parked(reason=reason, because=because, status=outcome.status), now)
     chain = f"{job.id} {job.created_at.isoformat()}"
     pause = patience.pause(job.attempt, chain) if outcome.after is None else outcome.after
     not_before = now + timedelta(seconds=pause)
@@ -96,12 +96,13 @@ def _again(job: Job, outcome: Again, now: datetime, patience: Patience) -> Settl
     )
 
 
-def _parked(job: Job, reason: str, because: ParkedBecause, now: datetime, status: int | None) -> Settlement:
+def _parked(job: Job, outcome: Parked, now: datetime) -> Settlement:
     return Settlement(
         job=job,
         state=State.PARKED,
-        reason=reason,
+        reason=outcome.reason,
         not_before=now,
-        parked_because=because,
-        upstream_status=status,
+        progress=outcome.progress,
+        parked_because=outcome.because,
+        upstream_status=outcome.status,
     )

@@ -1,12 +1,14 @@
-"""What happened lately, for a person who watches."""
+"""What happened: lately, for a person who watches, and to whom, for a person who triggers work by it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
 
 from infra.ledger.engine import Database
-from infra.ledger.tables import OPEN_STATES, from_us
+from infra.ledger.tables import OPEN_STATES, from_us, to_us
+from schemas.jobs import State
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,3 +93,38 @@ class History:
             )
             for row in rows
         ]
+
+    def devices_of_events(
+        self, event_type: str, since: datetime | None, until: datetime | None, most: int
+    ) -> list[str]:
+        """The devices of which events of a type came, `most` at the most."""
+        where = "event_type = :what AND device IS NOT NULL"
+        return self._distinct("device", "events", where, {"what": event_type}, ("received_at", since, until), most)
+
+    def targets_of_jobs(
+        self, operation: str, state: State, since: datetime | None, until: datetime | None, most: int
+    ) -> list[str]:
+        """The targets of the jobs of an operation that stand in a state, `most` at the most."""
+        where = f"state = '{state.value}' AND operation = :what"  # literal: partial indexes are used only so
+        if state is not State.SUCCEEDED:
+            where += " AND state <> 'succeeded'"
+        return self._distinct("target", "jobs", where, {"what": operation}, ("created_at", since, until), most)
+
+    def _distinct(
+        self,
+        column: str,
+        table: str,
+        where: str,
+        bound: Mapping[str, object],
+        when: tuple[str, datetime | None, datetime | None],
+        most: int,
+    ) -> list[str]:
+        at, since, until = when
+        values: dict[str, object] = {**bound, "limit": most}
+        for name, moment, sign in (("since", since, ">="), ("until", until, "<")):
+            if moment is not None:
+                where += f" AND {at} {sign} :{name}"
+                values[name] = to_us(moment)
+        query = text(f"SELECT DISTINCT {column} FROM {table} WHERE {where} ORDER BY 1 LIMIT :limit")  # noqa: S608 - values are bound, the rest is our own
+        with self._database.reading() as connection:
+            return list(connection.execute(query, values).scalars())

@@ -9,12 +9,13 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from infra.ledger.spending import Purse, terms_of
-from infra.ledger.tables import storable, to_us
+from infra.ledger.tables import NOT_BEGUN, storable, to_us
 from infra.ledger.weighing import expiry_of
 from schemas.limits import Budget, Hold, Standing, stand
 
 COLUMNS: Final = (
-    "id, operation, target, trigger_id, state, hold, evidence, progress, fence, created_at, not_before, reason"
+    "id, operation, target, trigger_id, state, hold, evidence, progress, fence, created_at, not_before, reason,"
+    f" NOT {NOT_BEGUN} AS begun"
 )
 """What `restand` must know of a job."""
 
@@ -111,11 +112,7 @@ def _standing(row: Any, hold: Hold, purse: Purse, now: datetime) -> Standing:
     def spent(budget: Budget) -> int:
         return purse.spent(row.operation, budget)
 
-    known = (
-        hold
-        if row.progress == "{}" or row.progress.startswith('{"redriven"')
-        else hold.model_copy(update={"window": None})
-    )
+    known = hold.model_copy(update={"window": None}) if row.begun else hold
     return stand(known, row.operation, now, expires=expiry_of(json.loads(row.evidence)), spent=spent)
 
 

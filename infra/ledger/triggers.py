@@ -16,7 +16,7 @@ from infra.ledger.engine import Database
 from infra.ledger.holding import NothingToDecide, Said, approve_some, check_word
 from infra.ledger.planning import Plan, Planning, alone, canonical
 from infra.ledger.standing import COLUMNS, lock
-from infra.ledger.tables import from_us, storable, to_us, trigger_targets, triggers
+from infra.ledger.tables import NOT_BEGUN, from_us, storable, to_us, trigger_targets, triggers
 from infra.ledger.withdrawing import withdraw
 from schemas.jobs import NewJob, State
 from schemas.limits import Limits
@@ -44,7 +44,7 @@ _PART_DONE: Final = text("DELETE FROM trigger_targets WHERE trigger_id = :id AND
 _PARTS_LEFT: Final = text("DELETE FROM trigger_targets WHERE trigger_id = :id")
 
 _NOT_RUN: Final = (
-    f"SELECT {COLUMNS} FROM jobs WHERE trigger_id = :id AND state IN ('held', 'due') AND progress = '{{}}'"  # noqa: S608 - constants only
+    f"SELECT {COLUMNS} FROM jobs WHERE trigger_id = :id AND state IN ('held', 'due') AND {NOT_BEGUN}"  # noqa: S608 - constants only
     " ORDER BY id LIMIT :limit"
 )
 
@@ -254,41 +254,6 @@ class Triggers:
         state = ("approving" if "approved_by" in detail else "planned") if made else "planning"
         _write(connection, row.id, state, detail)
         return Step(trigger=row.id, over=state == "planned", due=planned.due)
-
-    def devices_of_events(
-        self, event_type: str, since: datetime | None, until: datetime | None, most: int
-    ) -> list[str]:
-        """The devices of which events of a type came, `most` at the most."""
-        where = "event_type = :what AND device IS NOT NULL"
-        return self._distinct("device", "events", where, {"what": event_type}, ("received_at", since, until), most)
-
-    def targets_of_jobs(
-        self, operation: str, state: State, since: datetime | None, until: datetime | None, most: int
-    ) -> list[str]:
-        """The targets of the jobs of an operation that stand in a state, `most` at the most."""
-        where = f"state = '{state.value}' AND operation = :what"  # literal: partial indexes are used only so
-        if state is not State.SUCCEEDED:
-            where += " AND state <> 'succeeded'"
-        return self._distinct("target", "jobs", where, {"what": operation}, ("created_at", since, until), most)
-
-    def _distinct(
-        self,
-        column: str,
-        table: str,
-        where: str,
-        bound: Mapping[str, object],
-        when: tuple[str, datetime | None, datetime | None],
-        most: int,
-    ) -> list[str]:
-        at, since, until = when
-        values: dict[str, object] = {**bound, "limit": most}
-        for name, moment, sign in (("since", since, ">="), ("until", until, "<")):
-            if moment is not None:
-                where += f" AND {at} {sign} :{name}"
-                values[name] = to_us(moment)
-        query = text(f"SELECT DISTINCT {column} FROM {table} WHERE {where} ORDER BY 1 LIMIT :limit")  # noqa: S608 - values are bound, the rest is our own
-        with self._database.reading() as connection:
-            return list(connection.execute(query, values).scalars())
 
 
 def show(connection: Connection, trigger: str) -> TriggerView | None:

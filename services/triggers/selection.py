@@ -117,13 +117,13 @@ def _asked(operation: str, query: Query, ledger: Ledger, faults: list[str]) -> l
             faults.append(f"targets.query.events: events name u-blox devices, and {operation} works on others")
             return []
         events = query.events
-        return ledger.triggers.devices_of_events(str(events.type), events.since, events.until, MOST_TARGETS + 1)
+        return ledger.history.devices_of_events(str(events.type), events.since, events.until, MOST_TARGETS + 1)
     jobs = query.jobs
     alike = jobs is not None and (jobs.operation in ON_ROOT_CAS) == (operation in ON_ROOT_CAS)
     if jobs is None or jobs.operation.partition(".")[0] != system or not alike:
         faults.append(f"targets.query.jobs: expected an operation that works on what {operation} does")
         return []
-    return ledger.triggers.targets_of_jobs(jobs.operation, jobs.state, jobs.since, jobs.until, MOST_TARGETS + 1)
+    return ledger.history.targets_of_jobs(jobs.operation, jobs.state, jobs.since, jobs.until, MOST_TARGETS + 1)
 
 
 def _why_none(targets: Targets, fleet: Fleet, system: str) -> str:
