@@ -5,69 +5,65 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from schemas.ublox.requests.account import ApiVersion, Authenticate, RefreshAuthToken
-from schemas.ublox.requests.authorities import (
-    CrlGet,
-    ProofOfPossession,
-    RootCaCreate,
-    RootCaDelete,
-    RootCaDeviceGet,
-    RootCaGet,
-    RootCaUpdate,
+from schemas.ublox.requests import (
+    account,
+    authorities,
+    certificates,
+    devices,
+    e2e,
+    information,
+    profiles,
+    tags,
+    webhooks,
 )
 from schemas.ublox.requests.base import UbloxRequest
-from schemas.ublox.requests.certificates import (
-    CertificateDelete,
-    CertificateRenew,
-    CertificateRevoke,
-    CertificateUpdate,
-    RootCaTransfer,
-)
-from schemas.ublox.requests.devices import (
-    DeviceListGet,
-    ProvisioningDelete,
-    ProvisioningGet,
-    ProvisioningSet,
-    WhitelistAdd,
-    WhitelistGet,
-)
-from schemas.ublox.requests.e2e import (
-    DownlinkIntegrityGet,
-    DownlinkProtectionGet,
-    KeyRotate,
-    SymmetricKeyGet,
-    UplinkIntegrityGet,
-    UplinkProtectionGet,
-)
-from schemas.ublox.requests.information import (
-    ActivityGet,
-    CloneGet,
-    DeviceInfoGet,
-    NotificationGet,
-    SuspiciousGet,
-    UidsGet,
-    UsageGet,
-)
-from schemas.ublox.requests.profiles import (
-    BootstrapProvisioningDelete,
-    BootstrapProvisioningGet,
-    BootstrapProvisioningSet,
-    ProfileGet,
-)
-from schemas.ublox.requests.tags import TagAssign, TagCreate, TagDelete, TagGet, TagRemove
-from schemas.ublox.requests.webhooks import WebhookCreate, WebhookDelete, WebhookGet, WebhookUpdate
 
 REQUESTS: Final[tuple[type[UbloxRequest], ...]] = (
-    *(Authenticate, RefreshAuthToken),
-    *(ProfileGet, BootstrapProvisioningSet, BootstrapProvisioningGet, BootstrapProvisioningDelete),
-    *(DeviceListGet, WhitelistAdd, WhitelistGet, ProvisioningSet, ProvisioningGet, ProvisioningDelete),
-    *(KeyRotate, SymmetricKeyGet, UplinkProtectionGet, UplinkIntegrityGet),
-    *(DownlinkProtectionGet, DownlinkIntegrityGet),
-    *(DeviceInfoGet, NotificationGet, CloneGet, SuspiciousGet, ActivityGet, UsageGet, UidsGet, ApiVersion),
-    *(RootCaCreate, RootCaUpdate, RootCaGet, CrlGet, RootCaDeviceGet, ProofOfPossession, RootCaDelete),
-    *(CertificateRenew, CertificateUpdate, CertificateDelete, CertificateRevoke, RootCaTransfer),
-    *(WebhookCreate, WebhookUpdate, WebhookDelete, WebhookGet),
-    *(TagCreate, TagDelete, TagGet, TagAssign, TagRemove),
+    *(account.Authenticate, account.RefreshAuthToken),
+    *(
+        profiles.ProfileGet,
+        profiles.BootstrapProvisioningSet,
+        profiles.BootstrapProvisioningGet,
+        profiles.BootstrapProvisioningDelete,
+    ),
+    *(
+        devices.DeviceListGet,
+        devices.WhitelistAdd,
+        devices.WhitelistGet,
+        devices.ProvisioningSet,
+        devices.ProvisioningGet,
+        devices.ProvisioningDelete,
+    ),
+    *(e2e.KeyRotate, e2e.SymmetricKeyGet, e2e.UplinkProtectionGet, e2e.UplinkIntegrityGet),
+    *(e2e.DownlinkProtectionGet, e2e.DownlinkIntegrityGet),
+    *(
+        information.DeviceInfoGet,
+        information.NotificationGet,
+        information.CloneGet,
+        information.SuspiciousGet,
+        information.ActivityGet,
+        information.UsageGet,
+        information.UidsGet,
+        account.ApiVersion,
+    ),
+    *(
+        authorities.RootCaCreate,
+        authorities.RootCaUpdate,
+        authorities.RootCaGet,
+        authorities.CrlGet,
+        authorities.RootCaDeviceGet,
+        authorities.ProofOfPossession,
+        authorities.RootCaDelete,
+    ),
+    *(
+        certificates.CertificateRenew,
+        certificates.CertificateUpdate,
+        certificates.CertificateDelete,
+        certificates.CertificateRevoke,
+        certificates.RootCaTransfer,
+    ),
+    *(webhooks.WebhookCreate, webhooks.WebhookUpdate, webhooks.WebhookDelete, webhooks.WebhookGet),
+    *(tags.TagCreate, tags.TagDelete, tags.TagGet, tags.TagAssign, tags.TagRemove),
 )
 """In the order of the document; the CSV form of ``/device/whitelist/add`` is a second way into the same endpoint."""
 
