@@ -27,7 +27,7 @@ from tests.integration.centagate_account import (
     at_once,
     centagate_account,
 )
-from tests.integration.upstreams import silent_server, valkey
+from tests.integration.upstreams import silent_server
 from tests.support.ports import free_port
 
 REGISTER, LIST = "token/registerActiveToken", "user/auth/list"
@@ -42,19 +42,6 @@ def account(clock: Clock) -> Iterator[Account]:
 @pytest.fixture
 def service(account: Account) -> Service:
     return account.service
-
-
-@pytest.fixture(scope="module")
-def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with valkey(tmp_path_factory.mktemp("valkey")) as url:
-        yield url
-
-
-@pytest.fixture
-def redis_url(valkey_url: str) -> str:
-    with redis.Redis.from_url(valkey_url) as client:
-        client.flushall()
-    return valkey_url
 
 
 def test_verbs_ask_what_the_document_says(service: Service, account: Account) -> None:

@@ -15,17 +15,9 @@ from tests.integration.upstreams import silent_server, valkey
 from tests.support.ports import free_port
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with valkey(tmp_path_factory.mktemp("valkey")) as address:
-        yield address
-
-
 @pytest.fixture
-def coordination(url: str) -> Iterator[Coordination]:
-    with redis.Redis.from_url(url) as client:
-        client.flushall()
-    coordination = Coordination(url)
+def coordination(redis_url: str) -> Iterator[Coordination]:
+    coordination = Coordination(redis_url)
     yield coordination
     coordination.close()
 
@@ -73,8 +65,8 @@ def test_a_turn_ends_when_its_work_fails(coordination: Coordination) -> None:
         assert turn is Turn.MINE
 
 
-def test_a_wiped_redis_is_an_empty_one(coordination: Coordination, url: str) -> None:
-    with redis.Redis.from_url(url) as client, coordination.single_flight("work", ttl=60):
+def test_a_wiped_redis_is_an_empty_one(coordination: Coordination, redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client, coordination.single_flight("work", ttl=60):
         coordination.put("name", b"value", ttl=60)
         client.flushall()
     assert coordination.get("name") is None

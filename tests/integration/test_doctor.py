@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from pydantic import SecretStr
 from sqlalchemy import text
 from typer.testing import CliRunner
@@ -27,7 +26,6 @@ from services.sandbox.ublox.twin import API_KEY, API_SECRET
 from services.schedules.registration import Registration, known_tokens, plan, sync
 from services.wiring import make_ublox, now
 from tests.fixtures.ublox import Caller, calling
-from tests.integration.upstreams import valkey
 from tests.support.centagate import centagate_twin
 from tests.support.inventory import stock
 from tests.support.ports import free_port
@@ -38,12 +36,6 @@ from tests.support.vault import ring_text, vault_of
 
 PUBLIC = "https://keyturn.invalid"
 QUEUES = ["control", "ublox", "tap", "twon", "centagate"]
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with valkey(tmp_path_factory.mktemp("valkey")) as url:
-        yield url
 
 
 @pytest.fixture(scope="module")
@@ -108,12 +100,10 @@ class House:
 
 
 @pytest.fixture
-def house(ledger: Ledger, twin: Caller, address: str, tmp_path: Path) -> Iterator[House]:
+def house(ledger: Ledger, twin: Caller, redis_url: str, tmp_path: Path) -> Iterator[House]:
     twin.reset()
-    with redis.Redis.from_url(address) as client:
-        client.flushall()
     variables: dict[str, object] = {
-        "redis_url": address,
+        "redis_url": redis_url,
         "data_dir": tmp_path,
         "public_url": PUBLIC,
         "ublox_base_url": f"{twin.url}/v1",
@@ -341,7 +331,7 @@ def run(*words: str, **variables: Any) -> tuple[int, str]:
     return answer.exit_code, answer.output
 
 
-def test_the_command_writes_a_table_or_json_and_ends_with_1_on_a_fault(tmp_path: Path, address: str) -> None:
+def test_the_command_writes_a_table_or_json_and_ends_with_1_on_a_fault(tmp_path: Path, redis_url: str) -> None:
     url = f"sqlite:///{tmp_path}/keyturn.db"
     ledger = Ledger(url)
     migrate(ledger.database)
@@ -349,12 +339,10 @@ def test_the_command_writes_a_table_or_json_and_ends_with_1_on_a_fault(tmp_path:
     ledger.close()
     env = {
         "DATABASE_URL": url,
-        "REDIS_URL": address,
+        "REDIS_URL": redis_url,
         "KEYTURN_WEBHOOK_TOKENS": "Bearer tR7-kq0Zp2-wv9Xs4",
         "KEYTURN_DATA_DIR": str(tmp_path),
     }
-    with redis.Redis.from_url(address) as client:
-        client.flushall()
     code, output = run(**env)
     assert code == 1
     assert "keyturn worker -Q control" in output
@@ -362,7 +350,7 @@ def test_the_command_writes_a_table_or_json_and_ends_with_1_on_a_fault(tmp_path:
     document = json.loads(output)
     assert (code, document["ok"]) == (1, False)
     assert [each["check"] for each in document["findings"] if each["verdict"] == "fault"] == ["workers of control"]
-    with closing(Guards(settings_for(url, redis_url=address))) as guards:
+    with closing(Guards(settings_for(url, redis_url=redis_url))) as guards:
         Meters(guards.coordination).live("machine:1", ["control"])
     code, output = run("--json", **env)
     assert (code, json.loads(output)["ok"]) == (0, True)

@@ -1,29 +1,24 @@
-"""Jobs with children, and jobs that ask for a person's word in the middle of their work, on both databases."""
+"""Jobs with children, on both databases."""
 
 import json
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from sqlalchemy import insert
 from typer.testing import CliRunner
 
 from infra.ledger import Ledger, Plan
-from infra.ledger.holding import NotAllowed, NothingToDecide, Said, Verdict
-from infra.ledger.steering import Order, Steer, Unlawful, steer
+from infra.ledger.steering import Steer
 from infra.ledger.tables import inventory
-from infra.ledger.triggers import Asked
 from schemas.access import Role
-from schemas.jobs import Ask, Job, NewJob, Spawn, State
-from schemas.limits import NEVER, Approval, Hold, Limits
-from schemas.redrive import RedriveParked
-from schemas.triggers import Aim
+from schemas.jobs import Ask, Spawn, State
 from services.cli.main import app
-from services.settling import Patience, settlement_of
 from services.sweep import sweep
 from tests.conftest import Clock
 from tests.support.admin import AdminSite, problem
+from tests.support.family import HOUR, PARENT, children, parent_of, question, spawn, steered
 from tests.support.ledger import (
     RENEW,
     ROTATE,
@@ -33,53 +28,11 @@ from tests.support.ledger import (
     claim_one,
     device,
     job_row,
-    rows,
     settle,
     states,
     wish,
 )
 from tests.support.works import Bell, Obedient, make_runner
-
-PARENT = "ublox.roll_root_ca"
-HOUR = timedelta(hours=1)
-PATIENCE = Patience(max_attempts=3, base=2.0, cap=60.0)
-
-
-def parent_of(ledger: Ledger, clock: Clock) -> Job:
-    """A claimed job that is going to have children."""
-    ask(ledger, clock(), wish("rootca:old", PARENT))
-    return claim_one(ledger, clock(), PARENT)
-
-
-def spawn(ledger: Ledger, clock: Clock, parent: Job, *children: NewJob) -> dict[str, list[int]]:
-    outcome = Spawn(reason="moving", children=children, look_at=clock() + HOUR, progress={"stage": "transfer"})
-    return ledger.work.settle([settlement_of(parent, outcome, clock(), PATIENCE)], clock())
-
-
-def question(
-    ledger: Ledger, clock: Clock, job: Job, *, step: str = "transfer", role: Literal["operator", "admin"] = "admin"
-) -> None:
-    outcome = Ask(reason="7 devices will move", step=step, role=role, progress={"stage": step})
-    ledger.work.settle([settlement_of(job, outcome, clock(), PATIENCE)], clock())
-
-
-def say(ledger: Ledger, clock: Clock, job: int, verdict: Verdict = Verdict.APPROVE, *, role: Role = Role.ADMIN) -> bool:
-    """A person's word about what the job asks now."""
-    shown = ledger.admin.job(job)
-    said = Said(verdict=verdict, actor="key:boss", role=role, step=shown.asks if shown else None)
-    with ledger.database.writing() as connection:
-        found = ledger.holding.say(connection, job, said, clock())
-    assert found is not None
-    return found[0]
-
-
-def steered(ledger: Ledger, clock: Clock, job: int, what: Steer) -> None:
-    with ledger.database.writing() as connection:
-        steer(connection, Order(job=job, steer=what, actor="key:boss"), clock())
-
-
-def children(ledger: Ledger, parent: Job) -> list[dict[str, Any]]:
-    return rows(ledger, "SELECT * FROM jobs WHERE parent_id = :id ORDER BY id", id=parent.id)
 
 
 def test_children_are_stored_with_the_settlement_of_their_parent(ledger: Ledger, clock: Clock) -> None:
@@ -181,115 +134,6 @@ def test_a_child_that_a_person_ends_wakes_its_parent_at_the_next_sweep_and_only_
     assert job_row(ledger, parent.id)["state"] == "awaiting", "nothing has ended since it looked"
 
 
-def test_a_job_asks_and_goes_on_with_the_step_in_its_progress(ledger: Ledger, clock: Clock) -> None:
-    job = parent_of(ledger, clock)
-    question(ledger, clock, job)
-    row = job_row(ledger, job.id)
-    assert (row["state"], row["reason"]) == ("held", "7 devices will move; waits for approval by an admin")
-    assert say(ledger, clock, job.id)
-    again = claim_one(ledger, clock(), PARENT)
-    assert again.approved == {"transfer"}
-    assert (again.progress["stage"], again.attempt) == ("transfer", 1)
-    question(ledger, clock, again, step="delete")
-    assert say(ledger, clock, job.id)
-    assert claim_one(ledger, clock(), PARENT).approved == {"transfer", "delete"}
-
-
-def test_an_approval_is_said_once_and_by_somebody_who_may(ledger: Ledger, clock: Clock) -> None:
-    job = parent_of(ledger, clock)
-    question(ledger, clock, job)
-    with pytest.raises(NotAllowed, match="waits for the word of an admin"):
-        say(ledger, clock, job.id, role=Role.OPERATOR)
-    assert say(ledger, clock, job.id)
-    assert not say(ledger, clock, job.id)
-
-
-def test_a_refused_step_cancels_the_job(ledger: Ledger, clock: Clock) -> None:
-    job = parent_of(ledger, clock)
-    question(ledger, clock, job)
-    assert say(ledger, clock, job.id, Verdict.REJECT)
-    row = job_row(ledger, job.id)
-    assert (row["state"], row["reason"]) == ("cancelled", "rejected by key:boss")
-
-
-def test_nothing_but_an_approval_brings_a_job_past_its_question(ledger: Ledger, clock: Clock) -> None:
-    job = parent_of(ledger, clock)
-    question(ledger, clock, job)
-    for what in (Steer.FORCE, Steer.RETRY):
-        with pytest.raises(Unlawful):
-            steered(ledger, clock, job.id, what)
-    site = AdminSite(ledger, clock)
-    redriven = site.post("/parked/redrive", RedriveParked(ids=[job.id]).model_dump(exclude_defaults=True))
-    assert redriven.json()["items"] == []
-    clock.now = NEVER - timedelta(days=1)
-    sweep(ledger, ring=Bell(), clock=clock)
-    assert job_row(ledger, job.id)["state"] == "held"
-
-
-def test_an_operation_cannot_write_that_a_step_was_approved(ledger: Ledger, clock: Clock) -> None:
-    job = parent_of(ledger, clock)
-    ledger.work.note([(job, {"stage": "delete", "approved": ["delete"]})])
-    assert "approved" not in job_row(ledger, job.id)["progress"]
-    settle(ledger, clock(), job, State.DUE, progress={"approved": ["delete"]})
-    again = claim_one(ledger, clock(), PARENT)
-    assert again.approved == frozenset()
-    question(ledger, clock, again)
-    say(ledger, clock, job.id)
-    agreed = claim_one(ledger, clock(), PARENT)
-    settle(ledger, clock(), agreed, State.DUE, progress={"stage": "x"})
-    assert claim_one(ledger, clock(), PARENT).approved == {"transfer"}, "nor lose it"
-
-
-def test_a_wish_for_a_job_that_asks_is_served_by_it(ledger: Ledger, clock: Clock) -> None:
-    job = parent_of(ledger, clock)
-    question(ledger, clock, job)
-    for same in (wish("rootca:old", PARENT), wish("rootca:old", PARENT, unless_under_way=True, days=3)):
-        ask(ledger, clock(), same)
-        assert len(rows(ledger, "SELECT id FROM jobs")) == 1
-    approval = Limits(approval=Approval(role="admin"))
-    ask(ledger, clock(), NewJob(operation=PARENT, target="rootca:old", limits=approval))
-    assert states(ledger, [job.id]) == ["held"]
-
-
-def test_the_question_spends_nothing_more_of_a_budget(ledger: Ledger, clock: Clock) -> None:
-    job = parent_of(ledger, clock)
-    question(ledger, clock, job)
-    say(ledger, clock, job.id)
-    (spent,) = rows(ledger, "SELECT jobs FROM spending WHERE operation = :name", name=PARENT)
-    assert spent["jobs"] == 1
-
-
-def test_agreeing_to_a_trigger_agrees_to_no_question_of_its_jobs(ledger: Ledger, clock: Clock) -> None:
-    asked = Asked(
-        id="trg_1",
-        actor="key:asker",
-        at=clock(),
-        operation=PARENT,
-        parameters={},
-        asked={},
-        aims=[Aim("rootca:old")],
-        limits=Limits(approval=Approval(role="operator")),
-        reason="",
-        key=None,
-        request_hash="",
-    )
-    with ledger.database.writing() as connection:
-        ledger.triggers.add(connection, asked)
-    ledger.triggers.step("trg_1", clock())
-    said = Said(verdict=Verdict.APPROVE, actor="key:boss", role=Role.ADMIN)
-    with ledger.database.writing() as connection:
-        ledger.triggers.approve(connection, "trg_1", said)
-    ledger.triggers.chunk = 1  # one job fills a step, so the next looks again
-    assert not ledger.triggers.step("trg_1", clock()).over
-    question(ledger, clock, claim_one(ledger, clock(), PARENT))
-    assert ledger.triggers.step("trg_1", clock()).over
-    (row,) = rows(ledger, "SELECT * FROM jobs")
-    assert row["state"] == "held"
-    own = Said(verdict=Verdict.APPROVE, actor="key:asker", role=Role.ADMIN)
-    with pytest.raises(NotAllowed, match="another person"), ledger.database.writing() as connection:
-        ledger.holding.say(connection, row["id"], own, clock())
-
-
 def test_a_cancelled_parent_takes_the_children_along_that_have_not_begun(ledger: Ledger, clock: Clock) -> None:
     parent = parent_of(ledger, clock)
     spawn(ledger, clock, parent, *(wish(device(number)) for number in range(4)))
@@ -370,22 +214,6 @@ def test_the_command_line_shows_the_family_and_answers_the_question(
     assert "asks about transfer, not about delete" in run("approve", parent.id, "--step", "delete")
     assert "approved" in run("approve", parent.id, "--step", "transfer")
     assert job_row(ledger, parent.id)["state"] == "due"
-
-
-def test_a_question_keeps_what_else_binds_the_job(ledger: Ledger, clock: Clock) -> None:
-    parent = parent_of(ledger, clock)
-    question(ledger, clock, parent)
-    kept = Hold.read(str(job_row(ledger, parent.id)["hold"]))
-    assert (kept.step, kept.waits, kept.approval) == ("transfer", "approval", Approval(role="admin"))
-    assert kept.counted is not None
-    assert kept.counted.fence < parent.fence  # it has run: nothing is given back
-
-
-def test_nobody_decides_about_a_job_that_asks_nothing(ledger: Ledger, clock: Clock) -> None:
-    parent = parent_of(ledger, clock)
-    spawn(ledger, clock, parent, wish(device(1)))
-    with pytest.raises(NothingToDecide):
-        say(ledger, clock, parent.id)
 
 
 def test_children_are_not_forgotten_while_their_parent_works(ledger: Ledger, clock: Clock) -> None:

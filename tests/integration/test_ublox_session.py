@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from schemas.errors import OurFault, TryAgain
 from tests.conftest import Clock
 from tests.integration.ublox_account import KEY, SECRET, UID, Account, Service, at_once, ublox_account
-from tests.integration.upstreams import Reply, Upstream, silent_server, valkey
+from tests.integration.upstreams import Reply, Upstream, silent_server
 from tests.support.ports import free_port
 
 
@@ -26,19 +26,6 @@ def upstream(account: Account) -> Upstream:
 @pytest.fixture
 def service(account: Account) -> Service:
     return account.service
-
-
-@pytest.fixture(scope="module")
-def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with valkey(tmp_path_factory.mktemp("valkey")) as url:
-        yield url
-
-
-@pytest.fixture
-def redis_url(valkey_url: str) -> str:
-    with redis.Redis.from_url(valkey_url) as client:
-        client.flushall()
-    return valkey_url
 
 
 def test_sixteen_threads_log_in_once(upstream: Upstream, service: Service, account: Account) -> None:
