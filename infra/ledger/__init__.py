@@ -19,7 +19,8 @@ from infra.ledger.inventory import Entry, EntryId, InventoryChange, InventoryRow
 from infra.ledger.keys import Keys
 from infra.ledger.lost import Lost
 from infra.ledger.mobile_keys import MobileKeys
-from infra.ledger.planning import Plan, Planned, Planning
+from infra.ledger.planning import Planning
+from infra.ledger.plans import Plan, Planned
 from infra.ledger.playbooks import Playbooks
 from infra.ledger.polled import Polled
 from infra.ledger.schedules import Schedules

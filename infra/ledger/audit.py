@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from infra.ledger.chain import Head, Link, faults_of, hash_of
 from infra.ledger.engine import Database
-from infra.ledger.planning import canonical
+from infra.ledger.plans import canonical
 from infra.ledger.tables import audit, from_us, storable, to_us
 from schemas.errors import LedgerUnavailable
 

@@ -12,7 +12,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, text
 
 from infra.ledger.engine import Database
-from infra.ledger.planning import alone, canonical
+from infra.ledger.planning import alone
+from infra.ledger.plans import canonical
 from infra.ledger.seen import STORE, Reach, SeenCertificate, Totals, every, moment, near, parts, row_of, some, totals
 from infra.ledger.spending import Purse
 from infra.ledger.standing import COLUMNS, Released, lock, restand, terms

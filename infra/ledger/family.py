@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, text
 
-from infra.ledger.planning import Plan, Planned, Planning, canonical
+from infra.ledger.planning import Planning
+from infra.ledger.plans import Plan, Planned, canonical
 from infra.ledger.spending import Purse, hour_of, terms_of
 from infra.ledger.tables import NOT_BEGUN, OPEN_STATES, storable, to_us
 from infra.ledger.weighing import VALUES

@@ -13,7 +13,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from infra.ledger.engine import Database
-from infra.ledger.planning import Plan, Planned, Planning, canonical
+from infra.ledger.planning import Planning
+from infra.ledger.plans import Plan, Planned, canonical
 from infra.ledger.tables import from_us, to_us
 from schemas.schedules import OPEN, Firing, FiringState
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from infra.ledger.engine import Database
-from infra.ledger.planning import canonical
+from infra.ledger.plans import canonical
 from infra.ledger.spending import Purse
 from infra.ledger.weighing import OpenJob, judge, open_jobs, reason_to_wait
 from schemas.jobs import NewJob

@@ -1,36 +1,21 @@
 """One transaction that turns events into jobs: each event planned once, each wish served once."""
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, text
 
 from infra.ledger.engine import Database
+from infra.ledger.plans import Plan, Planned, canonical, new_row, still_new, stored, tell, terms, told
 from infra.ledger.spending import Purse
-from infra.ledger.tables import jobs, storable, to_us
+from infra.ledger.tables import storable, to_us
 from infra.ledger.weighing import OpenJob, judge, open_jobs, reason_to_wait
 from schemas.jobs import NewJob, lock_key_of
 from schemas.limits import Hold, Sharer, Standing
 
 _PLANNERS: Final = 7_395_501
 """PostgreSQL advisory lock: one planner writes at a time, as SQLite's write lock has it anyway."""
-
-_STILL_NEW: Final = {
-    "sqlite": text("SELECT id FROM events WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'new'"),
-    "postgresql": text(
-        "SELECT id FROM events WHERE id IN (SELECT CAST(value AS bigint) FROM"
-        " json_array_elements_text(CAST(:ids AS json))) AND state = 'new'"
-    ),
-}
-
-_TELL: Final = {
-    "sqlite": "UPDATE events SET state = ?, verdict = ?, planned_at = ? WHERE id = ? AND state = 'new'",
-    "postgresql": "UPDATE events SET state = %s, verdict = %s, planned_at = %s WHERE id = %s AND state = 'new'",
-}
-"""In the drivers' own writing, for one of these is written for every event."""
 
 _SHARE: Final = text("UPDATE jobs SET hold = :hold WHERE id = :id")
 
@@ -41,55 +26,6 @@ _LINK: Final = text(
     "INSERT INTO event_jobs (event_id, job_id, role) VALUES (:event_id, :job_id, :role) ON CONFLICT DO NOTHING"
 )
 """An event that is planned again may be served by the job that served it before."""
-
-
-_COLUMNS: Final = {column.name: column.type for column in jobs.c if column.name != "id"}
-
-_INSERT_POSTGRES: Final = text(
-    f"INSERT INTO jobs ({', '.join(_COLUMNS)}) SELECT {', '.join(_COLUMNS)} FROM ROWS FROM"  # noqa: S608 - constants only
-    f" (json_to_recordset(CAST(:rows AS json)) AS ({', '.join(f'{name} {kind}' for name, kind in _COLUMNS.items())}))"
-    f" WITH ORDINALITY AS rows({', '.join(_COLUMNS)}, place) ORDER BY place RETURNING id"
-)
-"""As above; the numbers are given in the order of the rows."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    """What one event leads to.
-
-    Attributes:
-        event_id: None for wishes that no event caused, such as those of a schedule.
-        evidence: what the event says that its jobs should know; JSON-able.
-        fault: true when Keyturn itself failed to plan it, so that it can be found and planned again.
-    """
-
-    event_id: int | None
-    verdict: str
-    jobs: Sequence[NewJob] = ()
-    confirms: Sequence[tuple[str, str]] = ()  # (operation, target) whose work the event may prove
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-    fault: bool = False
-
-
-@dataclass(kw_only=True, slots=True)
-class Planned:
-    """What a batch of plans did: ids of jobs that can run now, by operation, and how many events it settled.
-
-    Attributes:
-        made, held, served: how many jobs it made, how many of them wait by their terms, and how many wishes are served
-            by jobs that were there.
-    """
-
-    due: dict[str, list[int]] = field(default_factory=dict)
-    events: int = 0
-    made: int = 0
-    held: int = 0
-    served: int = 0
-
-
-def canonical(parameters: Mapping[str, Any]) -> str:
-    """Parameters as the text by which they are compared."""
-    return json.dumps(parameters, sort_keys=True, separators=(",", ":"))
 
 
 def alone(connection: Connection) -> None:
@@ -110,16 +46,14 @@ class Planning:
         What leads to no work is made ready before anybody has to wait for this writer.
         """
         busy = [plan for plan in plans if plan.jobs or plan.confirms]
-        idle = [
-            _told(plan, storable(plan.verdict), to_us(now)) for plan in plans if not plan.jobs and not plan.confirms
-        ]
+        idle = [told(plan, storable(plan.verdict), to_us(now)) for plan in plans if not plan.jobs and not plan.confirms]
         with self._database.writing() as connection:
             alone(connection)
             done = Planned()
             if busy:
-                fresh = _still_new(connection, busy)
+                fresh = still_new(connection, busy)
                 done = _Batch(connection, [plan for plan in busy if plan.event_id in fresh], now).write()
-            done.events += _tell(connection, idle)
+            done.events += tell(connection, idle)
             return done
 
     def add(self, connection: Connection, plans: Sequence[Plan], now: datetime) -> Planned:
@@ -145,9 +79,9 @@ class _Batch:
         self._done = Planned()
 
     def write(self) -> Planned:
-        told = [_told(plan, self._apply(plan), self._now) for plan in self._plans]
+        said = [told(plan, self._apply(plan), self._now) for plan in self._plans]
         self._insert()
-        self._done.events = _tell(self._connection, [row for row in told if row[-1] is not None])
+        self._done.events = tell(self._connection, [row for row in said if row[-1] is not None])
         return self._done
 
     def _apply(self, plan: Plan) -> str:
@@ -203,7 +137,7 @@ class _Batch:
         if standing.spends:
             counted = self._purse.spend(job.operation)
             hold = hold and hold.model_copy(update={"counted": counted})
-        row = _new_row(job, parameters, plan, self._now) | _terms(standing, hold)
+        row = new_row(job, parameters, plan, self._now) | terms(standing, hold)
         self._rows.append(row | {"reason": reason})
         self._done.made += 1
         self._done.held += standing.held
@@ -254,7 +188,7 @@ class _Batch:
     def _insert(self) -> None:
         self._purse.write()
         if self._rows:
-            ids = _stored(self._connection, self._rows)
+            ids = stored(self._connection, self._rows)
             for row, job_id in zip(self._rows, ids, strict=True):
                 if row["state"] != "due":
                     continue
@@ -266,21 +200,6 @@ class _Batch:
         if self._links:
             rows = [{"event_id": event, "job_id": job, "role": role} for event, job, role in sorted(self._links)]
             self._connection.execute(_LINK, rows)
-
-
-def _told(plan: Plan, verdict: str, now: int) -> tuple[object, ...]:
-    """What is written of an event, as `_TELL` takes it."""
-    return ("fault" if plan.fault else "planned", verdict, now, plan.event_id)
-
-
-def _tell(connection: Connection, told: list[tuple[object, ...]]) -> int:
-    """Write what became of events that are new still; give how many they were."""
-    return connection.exec_driver_sql(_TELL[connection.dialect.name], told).rowcount if told else 0
-
-
-def _still_new(connection: Connection, plans: Sequence[Plan]) -> set[int]:
-    ids = json.dumps([plan.event_id for plan in plans])
-    return set(connection.execute(_STILL_NEW[connection.dialect.name], {"ids": ids}).scalars())
 
 
 def _open_jobs(connection: Connection, plans: Sequence[Plan]) -> dict[str, list[OpenJob]]:
@@ -296,44 +215,6 @@ def _shared_with(hold: Hold, job: NewJob) -> Hold:
     return hold if sharer in hold.shared else hold.model_copy(update={"shared": (*hold.shared, sharer)})
 
 
-def _stored(connection: Connection, rows: Sequence[Mapping[str, object]]) -> list[int]:
-    """Insert jobs; give their ids in the same order."""
-    if connection.dialect.name == "postgresql":
-        return sorted(connection.execute(_INSERT_POSTGRES, {"rows": json.dumps(rows)}).scalars())
-    statement = insert(jobs).returning(jobs.c.id, sort_by_parameter_order=True)
-    return [row.id for row in connection.execute(statement, rows)]
-
-
 def _hold(connection: Connection) -> str:
     """On PostgreSQL the rows are held, so that no worker moves a job on while a wish is held against it."""
     return " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
-
-
-def _new_row(job: NewJob, parameters: str, plan: Plan, now: int) -> dict[str, object]:
-    return {
-        "operation": job.operation,
-        "target": job.target,
-        "lock_key": job.lock_key,
-        "parameters": parameters,
-        "rule": job.rule,
-        "event_id": plan.event_id,
-        "site": job.site,
-        "trigger_id": job.trigger,
-        "parent_id": job.parent,
-        "finished_at": None,
-        "fence": 0,
-        "attempts": 0,
-        "progress": "{}",
-        "evidence": canonical(plan.evidence),
-        "created_at": now,
-        "updated_at": now,
-    }
-
-
-def _terms(standing: Standing, hold: Hold | None) -> dict[str, object]:
-    return {
-        "state": "held" if standing.held else "due",
-        "not_before": to_us(standing.not_before),
-        "not_after": standing.not_after and to_us(standing.not_after),
-        "hold": hold and hold.text(),
-    }

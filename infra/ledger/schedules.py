@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from infra.ledger.engine import Database
-from infra.ledger.planning import canonical
+from infra.ledger.plans import canonical
 from infra.ledger.tables import from_us, to_us
 from schemas.schedules import CatchUp, Firing, FiringState, Schedule, Spec
 

@@ -10,34 +10,26 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, insert, text
+from sqlalchemy import Connection, insert, text
 
+from infra.ledger import trigger_views
 from infra.ledger.engine import Database
 from infra.ledger.holding import NothingToDecide, Said, approve_some, check_word
-from infra.ledger.planning import Plan, Planning, alone, canonical
+from infra.ledger.planning import Planning, alone
+from infra.ledger.plans import Plan, canonical
 from infra.ledger.standing import COLUMNS, lock
-from infra.ledger.tables import NOT_BEGUN, from_us, storable, to_us, trigger_targets, triggers
+from infra.ledger.tables import NOT_BEGUN, storable, to_us, trigger_targets, triggers
+from infra.ledger.trigger_terms import Asked, kept_limits, kept_step, limits_of, steps_of
+from infra.ledger.trigger_views import row_of
 from infra.ledger.withdrawing import withdraw
-from schemas.jobs import NewJob, State
-from schemas.limits import Limits
-from schemas.triggers import Aim, Held, TriggerLine, TriggerQuery, TriggerState, TriggerStep, TriggerView
+from schemas.jobs import NewJob
+from schemas.triggers import TriggerLine, TriggerQuery, TriggerView
 
 CHUNK: Final = {"sqlite": 128, "postgresql": 500}
 """Targets of one transaction: on SQLite the receiver waits until it ends, on PostgreSQL only other planners do."""
 
-MOST_REASONS: Final = 20
-
 _OPEN: Final = "state IN ('planning', 'approving', 'cancelling')"
 """Word for word the condition of the index."""
-
-_LINE: Final = "id, operation, actor, created_at, total, state, detail"
-
-_COUNTS: Final = text("SELECT trigger_id, state, count(*) AS jobs FROM jobs WHERE trigger_id IN :ids GROUP BY 1, 2")
-
-_HOLDS: Final = text(
-    "SELECT reason, count(*) AS jobs FROM jobs WHERE trigger_id = :id AND state = 'held'"
-    " GROUP BY reason ORDER BY 2 DESC, 1 LIMIT :limit"
-)
 
 _PART: Final = text("SELECT place, targets FROM trigger_targets WHERE trigger_id = :id ORDER BY place LIMIT 1")
 _PART_DONE: Final = text("DELETE FROM trigger_targets WHERE trigger_id = :id AND place = :place")
@@ -47,45 +39,6 @@ _NOT_RUN: Final = (
     f"SELECT {COLUMNS} FROM jobs WHERE trigger_id = :id AND state IN ('held', 'due') AND {NOT_BEGUN}"  # noqa: S608 - constants only
     " ORDER BY id LIMIT :limit"
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RuleStep:
-    """One operation of a rule that a person fires, on the terms of the rule.
-
-    Attributes:
-        limits: those, with the playbook's budget for the operation.
-    """
-
-    operation: str
-    parameters: Mapping[str, Any]
-    unless_under_way: bool
-    limits: Limits | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
-    """A trigger as it is taken in.
-
-    Attributes:
-        rule: the rule that a person fires; its operations are `steps`.
-        key: what names the request for ever, so that a repeat finds this trigger; None where nothing does.
-        limits: on which terms its jobs may run.
-    """
-
-    id: str
-    actor: str
-    at: datetime
-    operation: str
-    parameters: Mapping[str, Any]
-    asked: Mapping[str, Any]
-    aims: Sequence[Aim]
-    limits: Limits | None
-    reason: str
-    key: str | None
-    request_hash: str
-    rule: str | None = None
-    steps: Sequence[RuleStep] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,9 +67,9 @@ class Triggers:
         """Take a trigger in, in the caller's transaction."""
         detail: dict[str, Any] = {"planned": 0, "made": 0, "served": 0, "reason": asked.reason}
         if asked.limits is not None:
-            detail["limits"] = _written(asked.limits)
+            detail["limits"] = kept_limits(asked.limits)
         if asked.rule is not None:
-            detail |= {"rule": asked.rule, "steps": [_step(step) for step in asked.steps]}
+            detail |= {"rule": asked.rule, "steps": [kept_step(step) for step in asked.steps]}
         row = {
             "id": asked.id,
             "idempotency_key": asked.key,
@@ -153,26 +106,13 @@ class Triggers:
 
     def page(self, asked: TriggerQuery, before: datetime | None = None) -> tuple[list[TriggerLine], datetime | None]:
         """Triggers older than a moment, the newest first, and where the next page begins."""
-        where, bound = ["true"], {"limit": asked.limit + 1}
-        for moment, condition in ((before, "<"), (asked.until, "<"), (asked.since, ">=")):
-            if moment is not None:
-                name = f"at_{len(where)}"
-                where.append(f"created_at {condition} :{name}")
-                bound[name] = to_us(moment)
-        query = text(
-            f"SELECT {_LINE} FROM triggers WHERE {' AND '.join(where)} ORDER BY created_at DESC, id LIMIT :limit"  # noqa: S608 - our own names
-        )
         with self._database.reading() as connection:
-            rows = connection.execute(query, bound).all()
-            shown = rows[: asked.limit]
-            counts = _counts(connection, [row.id for row in shown])
-        lines = [TriggerLine(**_line(row, counts[row.id])) for row in shown]
-        return lines, from_us(shown[-1].created_at) if len(rows) > asked.limit else None
+            return trigger_views.page(connection, asked, before)
 
     def show(self, trigger: str) -> TriggerView | None:
         """One trigger, with how far it has come."""
         with self._database.reading() as connection:
-            return show(connection, trigger)
+            return trigger_views.show(connection, trigger)
 
     def cancel(self, connection: Connection, trigger: str, words: str) -> bool:
         """Stop planning a trigger, in the caller's transaction; the steps that follow cancel what has not run.
@@ -181,7 +121,7 @@ class Triggers:
             whether that was news.
         """
         alone(connection)
-        row = _row(connection, trigger, hold=True)
+        row = row_of(connection, trigger, hold=True)
         if row is None or row.state in {"cancelling", "cancelled"}:
             return False
         _write(connection, trigger, "cancelling", {**json.loads(row.detail), "cancelled_because": storable(words)})
@@ -198,11 +138,11 @@ class Triggers:
             NothingToDecide: nobody's approval is waited for.
         """
         alone(connection)
-        row = _row(connection, trigger, hold=True)
+        row = row_of(connection, trigger, hold=True)
         detail = {} if row is None else json.loads(row.detail)
         if row is None or "approved_by" in detail:
             return False
-        limits = _limits(detail)
+        limits = limits_of(detail)
         if limits is None or limits.approval is None or row.state in {"cancelling", "cancelled"}:
             raise NothingToDecide(f"trigger {trigger} waits for nobody's approval")
         check_word(limits, said, asked_by=[row.actor])
@@ -214,7 +154,7 @@ class Triggers:
         """Do the next bit that is to be done about a trigger, in one transaction."""
         with self._database.writing() as connection:
             alone(connection)
-            row = _row(connection, trigger, hold=True, whole=True)
+            row = row_of(connection, trigger, hold=True, whole=True)
             match None if row is None else row.state:
                 case "planning":
                     return self._plan(connection, row, now)
@@ -243,7 +183,7 @@ class Triggers:
                 limits=step.limits,
             )
             for target, site, lock in aims
-            for step in _steps(row, detail)
+            for step in steps_of(row, detail)
         ]
         plan = Plan(event_id=None, verdict="a person asks", jobs=jobs, evidence={"trigger": row.id})
         planned = self._planning.add(connection, [plan], now)
@@ -254,34 +194,6 @@ class Triggers:
         state = ("approving" if "approved_by" in detail else "planned") if made else "planning"
         _write(connection, row.id, state, detail)
         return Step(trigger=row.id, over=state == "planned", due=planned.due)
-
-
-def show(connection: Connection, trigger: str) -> TriggerView | None:
-    """One trigger in the caller's transaction."""
-    row = _row(connection, trigger, whole=True)
-    if row is None:
-        return None
-    counts = _counts(connection, [trigger])[trigger]
-    detail = json.loads(row.detail)
-    held = connection.execute(_HOLDS, {"id": trigger, "limit": MOST_REASONS}) if counts.get(State.HELD) else ()
-    return TriggerView(
-        **_line(row, counts),
-        parameters=json.loads(row.parameters),
-        steps=[TriggerStep(operation=one.operation, parameters=dict(one.parameters)) for one in _steps(row, detail)],
-        asked=json.loads(row.selection),
-        limits=_given(detail),
-        approved_by=detail.get("approved_by"),
-        made=detail["made"],
-        served=detail["served"],
-        jobs=counts,
-        holds=[Held(why=one.reason, jobs=one.jobs) for one in held],
-    )
-
-
-def _row(connection: Connection, trigger: str, *, hold: bool = False, whole: bool = False) -> Any:
-    columns = f"{_LINE}, parameters, selection" if whole else _LINE
-    query = text(f"SELECT {columns} FROM triggers WHERE id = :id{lock(connection) if hold else ''}")  # noqa: S608 - constants only
-    return connection.execute(query, {"id": trigger}).one_or_none()
 
 
 def _write(connection: Connection, trigger: str, state: str, detail: Mapping[str, Any]) -> None:
@@ -307,75 +219,3 @@ def _cancel(connection: Connection, row: Any, now: datetime, chunk: int) -> Step
         connection.execute(_PARTS_LEFT, {"id": row.id})
         _write(connection, row.id, "cancelled", detail)
     return Step(trigger=row.id, over=over, due=released.due)
-
-
-def _counts(connection: Connection, ids: Sequence[str]) -> dict[str, dict[State, int]]:
-    found: dict[str, dict[State, int]] = {trigger: {} for trigger in ids}
-    if ids:
-        query = _COUNTS.bindparams(bindparam("ids", expanding=True))
-        for row in connection.execute(query, {"ids": list(ids)}):
-            found[row.trigger_id][State(row.state)] = row.jobs
-    return found
-
-
-def _line(row: Any, counts: Mapping[State, int]) -> dict[str, Any]:
-    detail = json.loads(row.detail)
-    return {
-        "id": row.id,
-        "operation": row.operation,
-        "rule": detail.get("rule"),
-        "actor": row.actor,
-        "reason": detail["reason"],
-        "created_at": from_us(row.created_at),
-        "state": _state(row.state, counts),
-        "total": row.total,
-        "planned": detail["planned"],
-    }
-
-
-def _state(stored: str, counts: Mapping[State, int]) -> TriggerState:
-    if stored not in {"planned", "approving"}:
-        return TriggerState(stored)
-    unfinished = any(counts.get(state) for state in (State.HELD, State.DUE, State.RUNNING, State.AWAITING))
-    return TriggerState.RUNNING if unfinished else TriggerState.FINISHED
-
-
-def _given(detail: Mapping[str, Any]) -> Limits | None:
-    """The terms that were asked for."""
-    return Limits.model_validate_json(json.dumps(detail["limits"])) if "limits" in detail else None
-
-
-def _limits(detail: Mapping[str, Any]) -> Limits | None:
-    """The terms of jobs that are still to be made."""
-    return _agreed(detail, _given(detail))
-
-
-def _agreed(detail: Mapping[str, Any], given: Limits | None) -> Limits | None:
-    return given.model_copy(update={"approval": None}) if given and "approved_by" in detail else given
-
-
-def _steps(row: Any, detail: Mapping[str, Any]) -> list[RuleStep]:
-    """What is asked for on each target: one operation, or those of a rule."""
-    if "rule" not in detail:
-        parameters = json.loads(row.parameters)
-        limits = _limits(detail)
-        return [RuleStep(operation=row.operation, parameters=parameters, unless_under_way=False, limits=limits)]
-    return [
-        RuleStep(
-            operation=step["operation"],
-            parameters=step["parameters"],
-            unless_under_way=step["unless_under_way"],
-            limits=_agreed(detail, _given(step)),
-        )
-        for step in detail["steps"]
-    ]
-
-
-def _step(step: RuleStep) -> dict[str, Any]:
-    """A step as the ledger keeps it."""
-    kept = {"operation": step.operation, "parameters": step.parameters, "unless_under_way": step.unless_under_way}
-    return kept if step.limits is None else {**kept, "limits": _written(step.limits)}
-
-
-def _written(limits: Limits) -> dict[str, Any]:
-    return limits.model_dump(mode="json", exclude_none=True)

@@ -12,7 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from infra.ledger.engine import Database
 from infra.ledger.family import Question, children_of, known_of, make_children, wake_parents, wake_standing
 from infra.ledger.lost import Lost, give_back
-from infra.ledger.planning import Planning, alone, canonical
+from infra.ledger.planning import Planning, alone
+from infra.ledger.plans import canonical
 from infra.ledger.tables import NOT_BEGUN, OPEN_STATES, from_us, storable, to_us
 from schemas.jobs import MOVES, Child, Job, NewJob, ParkedBecause, State
 

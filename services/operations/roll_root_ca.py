@@ -8,7 +8,6 @@ Where it stands is what u-blox shows, so a job that was killed goes on from ther
 be seen: that a creation or a deletion was about to be sent, and the proof, which is public.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Final
@@ -17,7 +16,7 @@ from pydantic import BaseModel
 
 from schemas.authorities import ca_of
 from schemas.errors import NotYet, Refused, TryAgain
-from schemas.jobs import Again, Ask, Awaiting, Child, Done, Job, NewJob, Outcome, Parked, ParkedBecause, Spawn, State
+from schemas.jobs import Again, Ask, Awaiting, Done, Job, NewJob, Outcome, Parked, ParkedBecause, Spawn
 from schemas.ublox import AuthorityLook
 from services.operations.bulk import Unsent
 from services.operations.ca_names import successor_name
@@ -26,14 +25,12 @@ from services.operations.contract import Tools
 from services.operations.roll_parameters import RollRootCaParameters
 from services.operations.root_ca_needs import Survey, holders, profiles_of, survey
 from services.operations.root_ca_proof import end_of, fault_of, is_like
+from services.operations.root_ca_transfers import Transfers
 from services.operations.transfer_root_ca import TransferRootCa, TransferRootCaParameters
 
 TRANSFER: Final = "transfer"
 DELETE: Final = "delete"
 """The steps that a person must agree to."""
-
-TRANSFERS: Final = 2
-"""How often a device is transferred at most: one that then still needs the old CA is for a person to look at."""
 
 MOST_CHILDREN: Final = 1_000
 """Transfers that one look begins, because they are stored in one transaction; the next look comes at once."""
@@ -42,8 +39,6 @@ PATIENT: Final = 3
 """After so many attempts that failed in passing, a job that has begun waits until its next look."""
 
 _NAMED: Final = 5
-_OPEN: Final = frozenset({State.HELD, State.DUE, State.RUNNING, State.AWAITING})
-_FOR_A_PERSON: Final = frozenset({State.PARKED, State.CANCELLED})
 
 
 class RollRootCa:
@@ -211,40 +206,26 @@ class _Roll:
         self.known["devices"] = max(len(waiting), self.known.get("devices", 0))
         if TRANSFER not in self._job.approved:
             return Ask(reason=self._plan(waiting, new), step=TRANSFER, role="admin", progress=self.known)
-        families = self._families()
-        stuck = [families[uid][-1] for uid in waiting if _is_stuck(families[uid])]
-        fresh = [uid for uid in waiting if _may_begin(families[uid])]
+        begun = self._transfers()
+        fresh = begun.fresh(waiting)
         reason = f"devices left with {self._old}: {len(waiting)} of {self.known['devices']}"
-        if stuck:
+        if stuck := begun.stuck(waiting):
             named = _some(f"{one.target} (job {one.id}, {one.state})" for one in stuck)
             reason += f"; a person must look at {named}: retry what is parked, transfer by hand what is cancelled"
         if not fresh:
             return self.waits(reason)
-        begin = self._served_by_others(made=sum(map(len, families.values())), fresh=len(fresh))
+        begin = begun.passed_over(self.known, fresh=len(fresh))
         children = [self._transfer(uid) for uid in fresh[begin : begin + MOST_CHILDREN]]
         self.known["wished"] = len(children)
         look_at = self._next_look if begin + len(children) == len(fresh) else self._tools.clock()
         return Spawn(reason=reason, children=children, look_at=look_at, progress=self.known)
 
-    def _served_by_others(self, *, made: int, fresh: int) -> int:
-        """How many devices to pass over: others' jobs served them when they were wished for in this round."""
-        passed = 0
-        if "wished" in self.known:
-            passed = int(self.known["passed"]) + int(self.known["wished"]) - (made - int(self.known["made"]))
-        self.known |= {"made": made, "passed": passed if 0 < passed < fresh else 0}
-        return int(self.known["passed"])
-
     def _holders(self) -> Sequence[str]:
-        """Who has a certificate of the old root CA; a device whose transfer is under way looks for itself."""
-        families = self._families()
-        return holders(self._old, self._tools, lambda uid: bool(families[uid]) and not _is_open(families[uid]))
+        """Who has a certificate of the old root CA."""
+        return holders(self._old, self._tools, self._transfers().are_over)
 
-    def _families(self) -> dict[str, list[Child]]:
-        """The transfers of each device, the oldest first."""
-        families: dict[str, list[Child]] = defaultdict(list)
-        for child in self._tools.children(self._job):
-            families[child.target].append(child)
-        return families
+    def _transfers(self) -> Transfers:
+        return Transfers(self._tools.children(self._job))
 
     def _plan(self, waiting: Sequence[str], new: AuthorityLook) -> str:
         said = (
@@ -292,22 +273,6 @@ class _Roll:
         if self._old in there:
             return Again(reason=f"u-blox deleted {self._old}, and still shows it", progress=self.known)
         return self._gone(there)
-
-
-def _is_stuck(family: Sequence[Child]) -> bool:
-    """Whether a device waits for a person: its last transfer ended without success, or success changed nothing."""
-    if not family or family[-1].state in _OPEN:
-        return False
-    succeeded = sum(child.state is State.SUCCEEDED for child in family)
-    return family[-1].state in _FOR_A_PERSON or succeeded >= TRANSFERS
-
-
-def _may_begin(family: Sequence[Child]) -> bool:
-    return not _is_open(family) and not _is_stuck(family)
-
-
-def _is_open(family: Sequence[Child]) -> bool:
-    return any(child.state in _OPEN for child in family)
 
 
 def _devices(count: int) -> str:

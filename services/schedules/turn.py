@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from infra.broker import PREFIX, Ring
 from infra.ledger import Effects, FiringLost, Ledger, Plan, Planned
-from infra.ledger.planning import canonical
+from infra.ledger.plans import canonical
 from infra.ledger.tables import to_us
 from schemas.fleet import Fleet
 from schemas.jobs import NewJob

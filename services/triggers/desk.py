@@ -10,7 +10,7 @@ from infra.ledger import AuditEntry, Connection, Ledger
 from infra.ledger.audit import write
 from infra.ledger.foresight import foresee
 from infra.ledger.holding import Said, words_of
-from infra.ledger.triggers import Asked
+from infra.ledger.trigger_terms import Asked
 from schemas.errors import InputError
 from schemas.fleet import Fleet
 from schemas.triggers import MOST_SHOWN, Expected, Held, NewTrigger, TriggerPreview, TriggerStep

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from infra.ledger.triggers import RuleStep
+from infra.ledger.trigger_terms import RuleStep
 from schemas.errors import InputError
 from schemas.fleet import Fleet
 from schemas.playbook import Rule

@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from infra.ledger import Ledger
-from infra.ledger.triggers import RuleStep
+from infra.ledger.trigger_terms import RuleStep
 from schemas.authorities import ca_of
 from schemas.errors import InputError
 from schemas.fleet import Fleet

@@ -7,7 +7,7 @@ import pytest
 from infra.ledger import Ledger
 from infra.ledger.holding import NotAllowed, NothingToDecide, Said, Verdict
 from infra.ledger.steering import Steer, Unlawful
-from infra.ledger.triggers import Asked
+from infra.ledger.trigger_terms import Asked
 from schemas.access import Role
 from schemas.jobs import NewJob, State
 from schemas.limits import NEVER, Approval, Hold, Limits

@@ -10,7 +10,7 @@ from infra.broker import PLAN, PREFIX
 from infra.ledger import Connection
 from infra.ledger.admin import job_line
 from infra.ledger.holding import NotAllowed, NothingToDecide, Said, Verdict
-from infra.ledger.triggers import show
+from infra.ledger.trigger_views import show
 from schemas.access import Role
 from schemas.admin import Why
 from schemas.triggers import Decided, TriggerPath, TriggerView, Word

@@ -4,9 +4,7 @@ Somebody on another machine names no place on this one: a secret is written out,
 that the inventory names already. What is written goes into the vault and never comes back.
 """
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,35 +12,32 @@ from starlette.responses import Response
 
 from infra.ledger import AuditEntry, Connection, EntryId, InventoryChange
 from infra.ledger.audit import write
-from infra.ledger.inventory import Stamped, find
+from infra.ledger.inventory import find
 from schemas.access import Role
-from schemas.admin import Fault, Page
+from schemas.admin import Page
 from schemas.errors import ConfigurationError
 from schemas.fleet_views import (
     FleetPath,
     FleetQuery,
     FleetThing,
     Imported,
-    ImportedChange,
     ImportQuery,
     ImportText,
     PutThing,
     RemoveThing,
 )
 from services.fleet.csv_form import KIND_NAMES
-from services.fleet.entries import TABLES
-from services.fleet.importing import MOST_TRIES, Change, Draft, Importer, ImportResult, recorded, refuse_to_empty
-from services.fleet.written import Written, column_of, parse_written
+from services.fleet.importing import MOST_TRIES, Draft, Importer, recorded, refuse_to_empty
+from services.fleet.written import parse_written
 from services.web.admin.changes import change, etag, must_be_seen, must_match, written
 from services.web.admin.contract import Answer, Call, Route, not_found
 from services.web.admin.cursors import mark, sealed
+from services.web.admin.fleet_things import document_of, imported, revision, view, word
 from services.web.admin.problems import Problem
 from services.wiring import open_vault
 
 BODY_LIMIT: Final = 8 * 1024 * 1024
 """Bytes of a document: some forty thousand rows. A larger one is imported on the machine."""
-
-_SITE_FIELDS: Final = frozenset({"tags", "skip_rules"})
 
 
 class _Moved(Exception):
@@ -59,7 +54,7 @@ def list_fleet(call: Call) -> Answer:
     shown = found[: query.limit]
     last = "\0".join(shown[-1].entry.id).encode() if len(found) > query.limit else None
     following = None if last is None else sealed(call, query, last)
-    return Answer(body=Page[FleetThing](items=[_view(one) for one in shown], next=following))
+    return Answer(body=Page[FleetThing](items=[view(one) for one in shown], next=following))
 
 
 def show_thing(call: Call) -> Answer:
@@ -68,7 +63,7 @@ def show_thing(call: Call) -> Answer:
         found = find(connection, _id(call))
     if found is None:
         raise _nothing(call)
-    return Answer(body=_view(found), headers=etag(_revision(found)))
+    return Answer(body=view(found), headers=etag(revision(found)))
 
 
 def put_thing(call: Call) -> Response:
@@ -77,7 +72,7 @@ def put_thing(call: Call) -> Response:
 
     def work(connection: Connection, draft: Draft, ready: InventoryChange) -> Answer:
         before = find(connection, wanted)
-        must_be_seen(call, None if before is None else _revision(before))
+        must_be_seen(call, None if before is None else revision(before))
         result = draft.result()
         if not result.is_empty:
             _store(call, connection, ready)
@@ -86,9 +81,9 @@ def put_thing(call: Call) -> Response:
         after = find(connection, wanted)
         if after is None:  # the document had another key than the address
             raise _nothing(call)
-        return Answer(body=_view(after), status=201 if before is None else 200, headers=etag(_revision(after)))
+        return Answer(body=view(after), status=201 if before is None else 200, headers=etag(revision(after)))
 
-    return _changed(call, lambda importer: importer.draft(_document(call.of(FleetPath), asked)), work)
+    return _changed(call, lambda importer: importer.draft(document_of(call.of(FleetPath), asked)), work)
 
 
 def remove_thing(call: Call) -> Response:
@@ -99,7 +94,7 @@ def remove_thing(call: Call) -> Response:
         before = find(connection, wanted)
         if before is None:
             raise _nothing(call)
-        must_match(call, _revision(before))
+        must_match(call, revision(before))
         others = sum(1 for entry in draft.snapshot.entries if wanted.kind == "site" and entry.site == wanted.key) - 1
         if others > 0:
             raise Problem(
@@ -124,14 +119,14 @@ def import_document(call: Call) -> Response:
         return draft
 
     if query.dry_run:
-        return written(Answer(body=_imported(_in_words(drafted, _importer(call)).result(), dry_run=True)), 200)
+        return written(Answer(body=imported(_in_words(drafted, _importer(call)).result(), dry_run=True)), 200)
 
     def work(connection: Connection, draft: Draft, ready: InventoryChange) -> Answer:
         result = draft.result()
         if not result.is_empty:
             _store(call, connection, ready)
             write(connection, recorded(result, actor=call.actor, at=call.means.clock(), reason=query.reason))
-        return Answer(body=_imported(result, dry_run=False))
+        return Answer(body=imported(result, dry_run=False))
 
     return _changed(call, drafted, work)
 
@@ -172,50 +167,6 @@ def _importer(call: Call) -> Importer:
     return Importer(call.ledger, lambda: open_vault(call.means.settings, call.ledger), clock=call.means.clock)
 
 
-def _document(path: FleetPath, asked: PutThing) -> Written:
-    """A document with nothing but this thing in it."""
-    kind, named = KIND_NAMES[path.kind], _names(path)
-    faults = [
-        Fault(at=f"body/fields/{name}", detail=f"expected {value}, as the address has it, or nothing")
-        for name, value in named.items()
-        if asked.fields.get(name, value) != value
-    ]
-    if (kind == "site") == (asked.site is not None):
-        told = "has no meaning for a site" if kind == "site" else "is missing: the site that it belongs to"
-        faults.append(Fault(at="body/site", detail=told))
-    known = {"site": _SITE_FIELDS, "device": frozenset[str]()}.get(kind)
-    unknown = [] if known is None else sorted(set(asked.fields) - known)
-    faults += [Fault(at=f"body/fields/{name[:100]}", detail=f"has no meaning for a {kind}") for name in unknown]
-    if faults:
-        raise Problem(422, "the thing has faults", faults=faults)
-    fields: dict[str, Any] = json.loads(json.dumps(asked.fields))  # it is taken apart, and the request is not
-    if kind == "site":
-        document: dict[str, Any] = {"version": 1, "sites": [{**fields, "name": path.key}]}
-        return Written(path=Path("fields"), document=document, lines={}, key_of=column_of, remote=True)
-    things = [path.key] if kind == "device" else [{**fields, **named}]
-    site = {"name": asked.site, TABLES.get(kind, "devices"): things}
-    return Written(
-        path=Path("fields"),
-        document={"version": 1, "sites": [site]},
-        lines={},
-        key_of=column_of,
-        implied={str(asked.site): ("sites", 0)},
-        remote=True,
-    )
-
-
-def _names(path: FleetPath) -> Mapping[str, str]:
-    """The fields of a thing that its key says."""
-    match path.kind:
-        case "2n" | "tap":
-            return {"serial": path.key}
-        case "token":
-            username, _, kind = path.key.rpartition("/")
-            return {"username": username, "type": kind}
-        case _:
-            return {}
-
-
 def _id(call: Call) -> EntryId:
     path = call.of(FleetPath)
     return EntryId(KIND_NAMES[path.kind], path.key)
@@ -227,48 +178,7 @@ def _nothing(call: Call) -> Problem:
 
 
 def _entry(call: Call, action: str, entry_id: EntryId, reason: str, **detail: Any) -> AuditEntry:
-    return call.entry(action, f"fleet/{_word(entry_id.kind)}/{entry_id.key}", reason=reason, **detail)
-
-
-def _revision(found: Stamped) -> str:
-    """What changes with the thing and with each of its secrets."""
-    content = json.dumps([found.entry.site, found.entry.fields], sort_keys=True).encode()
-    return f"{int(found.updated_at.timestamp() * 1e6):x}-{hashlib.sha256(content).hexdigest()[:16]}"
-
-
-def _view(found: Stamped) -> FleetThing:
-    entry = found.entry
-    return FleetThing.model_validate(
-        {
-            "kind": _word(entry.id.kind),
-            "key": entry.id.key,
-            "site": entry.site,
-            "fields": dict(entry.fields),
-            "updated_at": found.updated_at,
-        }
-    )
-
-
-def _imported(result: ImportResult, *, dry_run: bool) -> Imported:
-    def told(changes: tuple[Change, ...]) -> list[ImportedChange]:
-        return [
-            ImportedChange.model_validate(
-                {"kind": _word(one.id.kind), "name": one.id.key, "site": one.site, "details": list(one.details)}
-            )
-            for one in changes
-        ]
-
-    return Imported(
-        dry_run=dry_run,
-        added=told(result.added),
-        changed=told(result.changed),
-        removed=told(result.removed),
-        unchanged=result.unchanged,
-    )
-
-
-def _word(kind: str) -> str:
-    return "2n" if kind == "twon" else kind
+    return call.entry(action, f"fleet/{word(entry_id.kind)}/{entry_id.key}", reason=reason, **detail)
 
 
 _PLACES: Final = (

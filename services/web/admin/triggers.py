@@ -7,7 +7,7 @@ from starlette.responses import Response
 from infra.broker import PLAN
 from infra.ledger import Connection
 from infra.ledger.tables import from_us, to_us
-from infra.ledger.triggers import show
+from infra.ledger.trigger_views import show
 from schemas.access import Role
 from schemas.admin import Page, Why
 from schemas.triggers import (
