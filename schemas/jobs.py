@@ -146,10 +146,15 @@ class Child:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Done:
-    """Verified by looking again; `note` says what was seen."""
+    """Verified by looking again; `note` says what was seen.
+
+    Attributes:
+        progress: what others must know of it later; None keeps what was noted.
+    """
 
     note: str
     status: int | None = None
+    progress: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

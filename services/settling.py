@@ -41,7 +41,12 @@ def settlement_of(job: Job, outcome: Outcome, now: datetime, patience: Patience)
     match outcome:
         case Done():
             return Settlement(
-                job=job, state=State.SUCCEEDED, reason=outcome.note, not_before=now, upstream_status=outcome.status
+                job=job,
+                state=State.SUCCEEDED,
+                reason=outcome.note,
+                not_before=now,
+                progress=outcome.progress,
+                upstream_status=outcome.status,
             )
         case Awaiting():
             return Settlement(

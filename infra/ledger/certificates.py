@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, text
 from infra.ledger.engine import Database
 from infra.ledger.planning import alone
 from infra.ledger.plans import canonical
+from infra.ledger.revocations import revocations
 from infra.ledger.seen import STORE, Reach, SeenCertificate, Totals, every, moment, near, parts, row_of, some, totals
 from infra.ledger.spending import Purse
 from infra.ledger.standing import COLUMNS, Released, lock, restand, terms
@@ -153,6 +154,11 @@ class Certificates:
                     asked = "asked" in json.loads(row.progress)
                     found[row.target] = "parked" if states != OPEN_STATES else "asked" if asked else "waiting"
         return found
+
+    def revocations(self, uids: Collection[str]) -> dict[str, list[Mapping[str, Any]]]:
+        """What the jobs noted that revoked certificates of these devices, or are about to, by device."""
+        with self._database.reading() as connection:
+            return revocations(connection, uids)
 
     def spent(self, budget: Budget, now: datetime) -> int:
         """How many renewals were let go in the running day or month."""

@@ -76,7 +76,7 @@ class Upkeep:
         """Delete finished jobs, settled events and ended triggers older than `keep`, `limit` of each at most.
 
         Work that is not finished stays whatever its age, and so do its children, an event that it came from, or one
-        that could not be planned.
+        that could not be planned. So does a revocation while its device has the certificate: it bars a renewal.
         """
         bound = {"before": to_us(now - keep), "limit": limit}
         with self._database.writing() as connection:
@@ -94,6 +94,9 @@ class Upkeep:
 _OLD_JOBS = """
     SELECT id FROM jobs j WHERE finished_at < :before
     AND NOT EXISTS (SELECT 1 FROM jobs p WHERE p.id = j.parent_id AND p.finished_at IS NULL)
+    AND NOT (operation = 'ublox.revoke_certificate' AND EXISTS (
+        SELECT 1 FROM certificates c WHERE c.uid = j.target AND c.serial <> ''
+        AND j.progress LIKE '%"serial":"' || c.serial || '"%'))
     ORDER BY id LIMIT :limit
 """
 

@@ -9,6 +9,7 @@ from schemas.errors import Busy, LedgerUnavailable, Refused, UpstreamError
 from schemas.jobs import Again, Awaiting, Done, Job, Outcome, Parked, ParkedBecause
 from services.operations.bulk import Unsent
 from services.operations.certificate_asking import held_up, in_time, not_sent
+from services.operations.certificate_facts import NO_KEY
 from services.operations.certificate_revocations import Lists, revocations_of
 from services.operations.contract import Tools, outcome_of
 
@@ -24,18 +25,21 @@ class Target:
     """A job and the one certificate that it is about.
 
     Attributes:
+        key: its public key, where the device was seen to have it; who renews it later has the same.
         updating: whether the device is seen to have an update under way, during which u-blox revokes nothing.
     """
 
     job: Job
     serial: int
     ca_name: str
+    key: str = NO_KEY
     updating: bool = False
 
     @property
     def memory(self) -> dict[str, Any]:
         """What every later attempt must know."""
-        return {**self.job.progress, "serial": f"{self.serial:x}", "ca": self.ca_name}
+        known = {**self.job.progress, "serial": f"{self.serial:x}", "ca": self.ca_name}
+        return known if self.key == NO_KEY else {**known, "key": self.key}
 
 
 @dataclass(slots=True)
@@ -65,7 +69,7 @@ def _without_call(target: Target, lists: Lists, tools: Tools) -> Outcome | None:
     """What stands before anything is asked for. A list that cannot be relied on holds up no revocation."""
     asked = target.job.progress.get("asked")
     if outcome := _listed(target, lists, "looked again: " if asked else "already "):
-        return outcome
+        return replace(outcome, progress=target.memory)  # where nothing was asked for, nothing was noted
     if asked == "taken":
         return _not_listed(target, lists, tools)
     if target.updating:

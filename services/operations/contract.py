@@ -1,6 +1,6 @@
 """What every operation is: a verb that looks, compares, acts and looks again, and is safe to run twice."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Protocol, cast
@@ -48,6 +48,7 @@ class Tools:
     Attributes:
         doubt: how long u-blox may still work on a request whose answer did not come.
         children: the jobs that do a part of a job's work, the oldest first.
+        revocations: what the jobs noted that revoked certificates of some devices, or are about to, by device.
         remember: is told what looks at devices showed, so that nobody has to look again soon.
         close: begins nothing more with any outside system; what is under way ends by itself.
     """
@@ -62,6 +63,7 @@ class Tools:
     renewal_deadline: timedelta
     doubt: timedelta = timedelta(seconds=75)
     children: Callable[[Job], Sequence[Child]] = lambda _job: ()
+    revocations: Callable[[Collection[str]], Mapping[str, Sequence[Mapping[str, Any]]]] = lambda _uids: {}
     remember: Callable[[Iterable[DeviceLook]], None] = lambda _looks: None
     close: Callable[[], None] = lambda: None
 

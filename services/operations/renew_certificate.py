@@ -16,7 +16,7 @@ from schemas.errors import Busy, UpstreamError
 from schemas.events import EventType, parse_timestamp
 from schemas.jobs import Done, Job, Outcome, Parked, ParkedBecause
 from schemas.ublox import BATCH, CertificateLook, DeviceLook, read_serial
-from services.operations.bulk import in_halves, looks_of
+from services.operations.bulk import Sent, in_halves, looks_of
 from services.operations.certificate_asking import DETAILS, Kind, Work, accepted, ask
 from services.operations.certificate_facts import told
 from services.operations.certificate_progress import (
@@ -28,6 +28,7 @@ from services.operations.certificate_progress import (
     unknown,
     waits,
 )
+from services.operations.certificate_voided import not_voided
 from services.operations.contract import Tools
 from services.operations.renewal_progress import (
     SCANNED,
@@ -76,24 +77,35 @@ class RenewCertificate:
         tools.remember(looks_of(seen))
         outcomes: dict[int, Outcome] = {}
         to_ask: dict[str, list[RenewalWork]] = defaultdict(list)
-        for job in jobs:
-            if error := seen.errors.get(job.target):
-                outcomes[job.id] = look_failed(job, error, tools)
-                continue
-            verdict = compared(job, seen.answers[job.target].get(job.target), wanted, tools)
+        for number, verdict in judged(jobs, seen, wanted, tools).items():
             if isinstance(verdict, RenewalWork):
                 to_ask[verdict.certificate.ca_name or ""].append(verdict)
             else:
-                outcomes[job.id] = verdict
+                outcomes[number] = verdict
         for ca_name, group in to_ask.items():
             outcomes |= _ask(ca_name, group, wanted.validity_days, tools)
         return outcomes
 
 
-def compared(
+def judged(
+    jobs: Sequence[Job], seen: Sent[dict[str, DeviceLook]], wanted: RenewCertificateParameters, tools: Tools
+) -> dict[int, Outcome | RenewalWork]:
+    """What stands without another request, by job; the work to ask for where there is some."""
+    verdicts: dict[int, Outcome | RenewalWork] = {}
+    for job in jobs:
+        error = seen.errors.get(job.target)
+        verdicts[job.id] = (
+            look_failed(job, error, tools)
+            if error
+            else _compared(job, seen.answers[job.target].get(job.target), wanted, tools)
+        )
+    _, barred = not_voided([one for one in verdicts.values() if isinstance(one, RenewalWork)], tools)
+    return verdicts | barred
+
+
+def _compared(
     job: Job, look: DeviceLook | None, wanted: RenewCertificateParameters, tools: Tools
 ) -> Outcome | RenewalWork:
-    """What stands without another request; the work to ask for when there is some."""
     if look is None or look.certificate is None:
         return _without_certificate(job, look, tools)
     work = RenewalWork(job=job, look=look, before=before(job, look, look.certificate), certificate=look.certificate)

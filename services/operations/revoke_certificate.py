@@ -16,7 +16,7 @@ from schemas.jobs import Job, Outcome
 from schemas.ublox import BATCH, CertificateLook, DeviceLook, read_serial
 from schemas.ublox.words import CaName
 from services.operations.certificate_asking import UPDATE, looked, refused, stands
-from services.operations.certificate_facts import is_younger, told
+from services.operations.certificate_facts import is_younger, key_of, told
 from services.operations.certificate_revoking import Target, revoke
 from services.operations.contract import Tools
 
@@ -101,4 +101,5 @@ def _of_device(
             f"the event is older than the device's certificate, {told(certificate)}: renewed, it has the old key, and"
             " replaced, a new one; a person must name the serial number that is meant"
         )
-    return Target(job=job, serial=certificate.serial, ca_name=ca_name, updating=bool(stands(look, UPDATE)))
+    updating = bool(stands(look, UPDATE))
+    return Target(job=job, serial=certificate.serial, ca_name=ca_name, key=key_of(certificate), updating=updating)

@@ -1,7 +1,7 @@
 """``ublox.transfer_root_ca``: the device's certificate is replaced by one that another root CA signs.
 
 Source: Security Services REST APIs 1.1.29, ``/ztp/devicecertificate/rootca/transfer``. It takes one heartbeat. Whether
-the device keeps its keys is not stated.
+the device keeps its keys is not stated; so one that is revoked is not transferred.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,6 +26,7 @@ from services.operations.certificate_asking import (
 )
 from services.operations.certificate_facts import told
 from services.operations.certificate_progress import Before
+from services.operations.certificate_voided import not_voided
 from services.operations.contract import Tools
 from services.operations.renewal_progress import REDRIVEN, before
 
@@ -69,7 +70,8 @@ class TransferRootCa:
         def transfer(uids: Sequence[str]) -> None:
             tools.ublox.certificates.transfer(uids, wanted.from_ca, wanted.to_ca)
 
-        return outcomes | ask(to_ask, _TRANSFER, transfer, tools)
+        to_ask, barred = not_voided(to_ask, tools)
+        return outcomes | barred | ask(to_ask, _TRANSFER, transfer, tools)
 
 
 def _compared(job: Job, look: DeviceLook, wanted: TransferRootCaParameters, tools: Tools) -> Outcome | Before:

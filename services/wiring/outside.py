@@ -133,6 +133,7 @@ def make_tools(
         centagate=make_centagate(settings, ledger, guards) if centagate else NO_CENTAGATE,
         note=ledger.work.note,
         children=ledger.work.children,
+        revocations=ledger.certificates.revocations,
         clock=now,
         renewal_look_every=timedelta(seconds=settings.renewal_look_every),
         renewal_deadline=timedelta(seconds=settings.renewal_deadline),

@@ -53,6 +53,7 @@ class House:
             ublox=ublox,
             note=ledger.work.note,
             children=ledger.work.children,
+            revocations=ledger.certificates.revocations,
             clock=clock,
             renewal_look_every=timedelta(hours=1),
             renewal_deadline=timedelta(days=14),

@@ -8,10 +8,9 @@ from schemas.ublox import CertificateLook
 from services.operations.bulk import in_halves
 from services.operations.certificate_asking import DETAILS
 from services.operations.certificate_facts import told
-from services.operations.certificate_progress import look_failed
 from services.operations.contract import Tools
 from services.operations.previews.sketches import diff_of
-from services.operations.renew_certificate import RenewalWork, RenewCertificateParameters, compared
+from services.operations.renew_certificate import RenewalWork, RenewCertificateParameters, judged
 
 
 def preview(jobs: Sequence[Job], tools: Tools) -> Mapping[int, Diff]:
@@ -19,12 +18,9 @@ def preview(jobs: Sequence[Job], tools: Tools) -> Mapping[int, Diff]:
     wanted = RenewCertificateParameters.model_validate(jobs[0].parameters)
     seen = in_halves([job.target for job in jobs], lambda uids: tools.ublox.information.look(uids, DETAILS))
     found: dict[int, Diff] = {}
+    verdicts = judged(jobs, seen, wanted, tools)
     for job in jobs:
-        if error := seen.errors.get(job.target):
-            found[job.id] = diff_of(job, look_failed(job, error, tools))
-            continue
-        look = seen.answers[job.target].get(job.target)
-        verdict = compared(job, look, wanted, tools)
+        look, verdict = seen.answers.get(job.target, {}).get(job.target), verdicts[job.id]
         if isinstance(verdict, RenewalWork):
             words = "would be renewed at the device's heartbeat; billed"
             found[job.id] = _renewed(job, verdict.certificate, wanted.validity_days, words)

@@ -1,0 +1,29 @@
+"""What the jobs noted that revoked a certificate, or are about to: the revocations that the ledger knows of."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, text
+
+from infra.ledger.seen import parts
+from infra.ledger.tables import OPEN_STATES
+
+_NOTED: Final = text(f"""
+    SELECT target, progress FROM jobs
+    WHERE target IN :targets AND operation = 'ublox.revoke_certificate' AND progress LIKE '%"serial":%'
+      AND (state = 'succeeded' OR progress LIKE '%"asked":"taken"%'
+           OR ({OPEN_STATES} AND progress LIKE '%"asked":%'))
+    ORDER BY id
+""").bindparams(bindparam("targets", expanding=True))  # noqa: S608 - constants only
+"""Of a job that failed, only what u-blox took; of one that goes on, also what may have been sent."""
+
+
+def revocations(connection: Connection, uids: Collection[str]) -> dict[str, list[Mapping[str, Any]]]:
+    """The progress of such jobs, by device, the oldest first."""
+    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for part in parts(sorted(uids)):
+        for row in connection.execute(_NOTED, {"targets": part}):
+            found[row.target].append(json.loads(row.progress))
+    return dict(found)

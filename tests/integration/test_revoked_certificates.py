@@ -1,0 +1,130 @@
+"""What is revoked stays revoked: no renewal and no transfer brings its key back with a serial that no list shows."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra.ledger import Ledger
+from schemas.jobs import State
+from services.operations.previews import PREVIEWS
+from services.sandbox.ublox.certificates import Certificate
+from tests.conftest import Clock
+from tests.support.compromise import REPLACE, REVOKE
+from tests.support.ledger import RENEW, ask, claim_one, job_row, rows, settle, wish
+from tests.support.rounds import House, housed
+from tests.support.scanning import DAY, TRANSFER
+
+OLD, NEXT = "sandbox-ca.example", "next-ca.example"
+
+
+@pytest.fixture
+def house(ledger: Ledger, clock: Clock) -> Iterator[House]:
+    with housed(ledger, clock) as house:
+        house.twin.fleet.authority(NEXT)
+        yield house
+
+
+def certificate(house: House, uid: str) -> Certificate:
+    found = house.twin.fleet.devices[uid].certificate
+    assert found is not None
+    return found
+
+
+def done(house: House, uid: str, operation: str, **parameters: Any) -> tuple[str, str]:
+    """Ask for a job and do it; where it stands, and why."""
+    (job,) = ask(house.ledger, house.clock(), wish(uid, operation, **parameters))
+    house.runner.perform(operation)
+    row = job_row(house.ledger, job)
+    return row["state"], row["reason"]
+
+
+def transfer(house: House, uid: str) -> tuple[str, str]:
+    return done(house, uid, TRANSFER, from_ca=OLD, to_ca=NEXT)
+
+
+def asked_for(house: House, uid: str) -> int:
+    """How many certificates the twin was asked for."""
+    actions = house.twin.tally.actions
+    return actions["renewal_requests"][uid] + actions["transfers"][uid]
+
+
+def beat(house: House, uid: str) -> None:
+    house.twin.beat(house.twin.fleet.devices[uid])
+
+
+def is_barred(house: House, uid: str, why: str) -> bool:
+    refused = ("parked", f"{why}: replace it, or leave it")
+    return done(house, uid, RENEW) == transfer(house, uid) == refused and asked_for(house, uid) == 0
+
+
+def test_a_revoked_certificate_is_neither_renewed_nor_transferred(house: House) -> None:
+    leaked, sound = house.recruit(2)
+    assert done(house, leaked, REVOKE)[0] == "succeeded"
+    assert is_barred(house, leaked, f"serial {certificate(house, leaked).serial:x} is revoked")
+    assert done(house, sound, RENEW)[0] == "awaiting"
+    assert asked_for(house, sound) == 1
+
+
+def test_what_somebody_else_revoked_is_remembered_once_a_job_has_seen_it(house: House) -> None:
+    (uid,) = house.recruit(1)
+    has = certificate(house, uid)
+    has.authority.revoke(has.serial, house.clock())
+    assert done(house, uid, REVOKE)[1].startswith("already revoked: ")
+    assert is_barred(house, uid, f"serial {has.serial:x} is revoked")
+
+
+@pytest.mark.parametrize("state", [State.AWAITING, State.PARKED])
+def test_so_is_a_revocation_that_u_blox_took_and_does_not_show_yet(house: House, state: State) -> None:
+    (uid,) = house.recruit(1)
+    serial = f"{certificate(house, uid).serial:x}"
+    ask(house.ledger, house.clock(), wish(uid, REVOKE))
+    job = claim_one(house.ledger, house.clock(), REVOKE)
+    settle(house.ledger, house.clock(), job, state, later=DAY, progress={"asked": "taken", "serial": serial, "ca": OLD})
+    assert is_barred(house, uid, f"serial {serial} is revoked")
+
+
+def test_it_is_remembered_for_as_long_as_the_device_has_the_certificate(house: House, clock: Clock) -> None:
+    (uid,) = house.recruit(1)
+    done(house, uid, REVOKE)
+    clock.forward(days=200)
+    house.ledger.upkeep.prune(clock(), keep=90 * DAY)
+    assert is_barred(house, uid, f"serial {certificate(house, uid).serial:x} is revoked")
+    done(house, uid, REPLACE)
+    for _ in range(2):
+        beat(house, uid)
+    assert done(house, uid, RENEW)[0] == "awaiting"
+    assert asked_for(house, uid) == 1
+    clock.forward(days=200)
+    house.ledger.upkeep.prune(clock(), keep=90 * DAY)
+    assert REVOKE not in {row["operation"] for row in rows(house.ledger, "SELECT operation FROM jobs")}
+
+
+def test_the_leaked_key_is_known_under_another_serial_number_too(house: House) -> None:
+    """A renewal had been asked for before, and the device carried it out after the revocation."""
+    (uid,) = house.recruit(1)
+    old = certificate(house, uid).serial
+    house.means.ublox.certificates.renew([uid], OLD, 365)
+    done(house, uid, REVOKE)
+    beat(house, uid)
+    new = certificate(house, uid).serial
+    house.twin.tally.actions["renewal_requests"].clear()
+    assert new != old
+    assert is_barred(house, uid, f"serial {new:x} has the key of serial {old:x}, which is revoked")
+
+
+def test_a_revocation_that_failed_bars_nothing(house: House) -> None:
+    (uid,) = house.recruit(1)
+    house.turn(subscription_active=False)
+    assert done(house, uid, REVOKE)[0] == "parked"
+    house.turn(subscription_active=True)
+    assert done(house, uid, RENEW)[0] == "awaiting"
+
+
+def test_a_dry_run_says_so_too(house: House) -> None:
+    (uid,) = house.recruit(1)
+    done(house, uid, REVOKE)
+    ask(house.ledger, house.clock(), wish(uid, RENEW))
+    (diff,) = PREVIEWS[RENEW]([claim_one(house.ledger, house.clock(), RENEW)], house.tools).values()
+    assert (diff.then, diff.changes) == ("stop", [])
+    assert diff.why.endswith("is revoked: replace it, or leave it")
