@@ -18,6 +18,7 @@ from infra.ledger import Effects
 from infra.ledger.tables import from_us, to_us
 from schemas.ublox import Detail, DeviceLook
 from services.schedules.devices import Devices
+from services.schedules.let_end import let_end
 from services.schedules.renewals import (
     RENEW,
     Pace,
@@ -82,6 +83,8 @@ def work(turn: Turn) -> Found:
     again = try_again(given_up, looks, turn) if wanted.renew else []
     for_person = {one.target for one in given_up if one.operation == RENEW and one.job not in again}
     due = [look for look in due_now(looks.values(), now, pace) if look.uid not in for_person]
+    left = let_end(turn, due)
+    due = [look for look in due if look.uid not in left.uids]
     asked = turn.ask(list(wishes(turn, due, wanted.validity_days, pace)), evidence_of(due)) if wanted.renew else 0
     _remember(turn, looks, for_person)
     if listed is not None:
@@ -89,11 +92,13 @@ def work(turn: Turn) -> Found:
     totals = ledger.certificates.totals()
     roots = look_at_root_cas(turn, totals.by_ca)
     nearest, count = _nearest(totals.nearest, roots.ends), totals.devices if listed is None else len(listed)
-    marks = {**roots.marks, NEAREST: json.dumps(nearest)} | ({} if listed is None else {LISTED: str(to_us(now))})
+    marks = {**roots.marks, **left.marks, NEAREST: json.dumps(nearest)} | (
+        {} if listed is None else {LISTED: str(to_us(now))}
+    )
     return Found(
         reason=f"{count} devices, {devices.met} looked at; {len(due)} certificates due, {asked} renewals asked for;"
         f" {len(roots.ends)} root CAs, {len(roots.told)} run out",
-        attention=bool(roots.told or devices.refused) or (bool(due) and not wanted.renew),
+        attention=bool(roots.told or devices.refused or left.news) or (bool(due) and not wanted.renew),
         detail={
             **devices.told(),
             "devices": count,
@@ -101,6 +106,7 @@ def work(turn: Turn) -> Found:
             "without_certificate": totals.without,
             "due": len(due),
             "due_devices": sorted(look.uid for look in due)[:MOST_NAMED],
+            "let_end": sorted(left.uids)[:MOST_NAMED],
             "asked": asked,
             "tried_again": again[:MOST_NAMED],
             "root_cas": roots.told,

@@ -7,13 +7,14 @@ import pytest
 
 from infra.ledger import Ledger
 from schemas.jobs import State
+from schemas.schedules import FiringState
 from services.operations.previews import PREVIEWS
 from services.sandbox.ublox.certificates import Certificate
 from tests.conftest import Clock
 from tests.support.compromise import REPLACE, REVOKE
 from tests.support.ledger import RENEW, ask, claim_one, job_row, rows, settle, wish
 from tests.support.rounds import House, housed
-from tests.support.scanning import DAY, TRANSFER
+from tests.support.scanning import DAY, TRANSFER, scan
 
 OLD, NEXT = "sandbox-ca.example", "next-ca.example"
 
@@ -128,3 +129,21 @@ def test_a_dry_run_says_so_too(house: House) -> None:
     (diff,) = PREVIEWS[RENEW]([claim_one(house.ledger, house.clock(), RENEW)], house.tools).values()
     assert (diff.then, diff.changes) == ("stop", [])
     assert diff.why.endswith("is revoked: replace it, or leave it")
+
+
+def test_the_scan_wishes_for_no_renewal_of_it_and_tells_once(house: House, clock: Clock) -> None:
+    leaked, sound = house.recruit(2, certificate_days_left=20, heartbeat_seconds=3600)
+    done(house, leaked, REVOKE)
+    alerts = scan(house, rule="two thirds")
+    serial = certificate(house, leaked).serial
+    assert alerts == [
+        f"the certificate of device {leaked} is not renewed: serial {serial:x} is revoked; replace it, or leave it"
+    ]
+    assert house.last("daily").state is FiringState.ATTENTION
+    for _ in range(2):
+        clock.forward(days=1)
+        assert scan(house) == []
+    assert house.last("daily").state is FiringState.SUCCEEDED
+    assert house.last("daily").detail["let_end"] == [leaked]
+    renewals = rows(house.ledger, "SELECT target FROM jobs WHERE operation = :renew", renew=RENEW)
+    assert [row["target"] for row in renewals] == [sound]
