@@ -26,6 +26,7 @@ class Target:
 
     Attributes:
         key: its public key, where the device was seen to have it; who renews it later has the same.
+        pending: whether another certificate action waited for the device then, such as a renewal, which keeps the key.
         updating: whether the device is seen to have an update under way, during which u-blox revokes nothing.
     """
 
@@ -33,13 +34,14 @@ class Target:
     serial: int
     ca_name: str
     key: str = NO_KEY
+    pending: bool = False
     updating: bool = False
 
     @property
     def memory(self) -> dict[str, Any]:
         """What every later attempt must know."""
-        known = {**self.job.progress, "serial": f"{self.serial:x}", "ca": self.ca_name}
-        return known if self.key == NO_KEY else {**known, "key": self.key}
+        seen = {name: value for name, value in (("key", self.key), ("pending", self.pending)) if value}
+        return {**self.job.progress, "serial": f"{self.serial:x}", "ca": self.ca_name, **seen}
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from services.operations.contract import Tools
 W = TypeVar("W", bound=Work)
 
 Noted = Mapping[str, Any]
-"""What a job noted that revoked: the `serial`, and the public `key` where it was seen."""
+"""What a job noted that revoked: the `serial`, the public `key` where it was seen, whether a renewal was `pending`."""
 
 REMEDY: Final = "replace it, or leave it"
 
@@ -55,3 +55,8 @@ def of_same_key(certificate: CertificateLook, noted: Iterable[Noted]) -> str:
     """The serial number of a revoked certificate that had the same key pair; empty where none is known."""
     serials = {one["key"]: str(one["serial"]) for one in noted if one.get("key", NO_KEY) != NO_KEY}
     return serials.get(key_of(certificate), "") if serials else ""
+
+
+def revoked_in_renewal(noted: Iterable[Noted]) -> str:
+    """The serial number of the certificate that was revoked last while a renewal waited; empty where none was."""
+    return next((str(one["serial"]) for one in reversed(list(noted)) if one.get("pending")), "")

@@ -102,4 +102,11 @@ def _of_device(
             " replaced, a new one; a person must name the serial number that is meant"
         )
     updating = bool(stands(look, UPDATE))
-    return Target(job=job, serial=certificate.serial, ca_name=ca_name, key=key_of(certificate), updating=updating)
+    return Target(
+        job=job,
+        serial=certificate.serial,
+        ca_name=ca_name,
+        key=key_of(certificate),
+        pending=bool(look.renewal_pending) and not updating,
+        updating=updating,
+    )

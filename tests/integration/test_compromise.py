@@ -7,6 +7,7 @@ import pytest
 from infra.ledger import Ledger
 from tests.conftest import Clock
 from tests.support.compromise import REPLACE, REVOKE, Compromised, compromised
+from tests.support.ledger import ask, wish
 from tests.support.rounds import housed
 
 
@@ -94,3 +95,50 @@ def test_an_update_that_somebody_began_before_is_waited_for(ledger: Ledger, cloc
         assert story.revoked() == {story.leaked[uid].serial}
         assert device.certificate.serial not in story.revoked()
         assert story.twin.tally.actions["updates"] == {uid: 1}
+
+
+def renewed_between(story: Compromised, evidence: dict[str, str]) -> set[int]:
+    """Revoke while a renewal waits, let the devices carry it out, and wish for the replacement then."""
+    for uid in story.uids:
+        story.account.certificates.renew([uid], story.leaked[uid].authority.name, 365)
+    ask(story.ledger, story.clock(), *[wish(uid, REVOKE) for uid in story.uids], evidence=evidence)
+    story.hour()
+    renewed = {story.certificate(uid).serial for uid in story.uids}
+    wishes = [wish(uid, REPLACE, after_revocation=True) for uid in story.uids]
+    ask(story.ledger, story.clock(), *wishes, evidence=evidence)
+    for _ in range(3):
+        story.hour()
+    return renewed
+
+
+def check_renewed(story: Compromised, renewed: set[int]) -> None:
+    """Whatever had the leaked key is void, what the device has is good, and only one certificate was paid for."""
+    leaked = {certificate.serial for certificate in story.leaked.values()}
+    assert not renewed & leaked
+    assert renewed | leaked <= story.revoked()
+    for uid in story.uids:
+        new = story.certificate(uid)
+        assert new.serial not in story.revoked()
+        assert new.key_generation > story.leaked[uid].key_generation
+        assert story.twin.tally.actions["updates"][uid] == 1
+    assert is_over(story), story.states()
+
+
+def test_a_renewal_that_lands_between_the_two_is_revoked_too(ledger: Ledger, clock: Clock) -> None:
+    """It keeps the leaked key; also where the event that told of the leak is older than the renewed certificate."""
+    with compromised(ledger, clock) as story:
+        check_renewed(story, renewed_between(story, {"occurred_at": clock().isoformat()}))
+        assert [verb for verb, _ in story.steps.done].count("revoke") == 6
+        assert story.states() == {f"{REVOKE} succeeded": 6, f"{REPLACE} succeeded": 3}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_that_holds_wherever_the_power_fails(ledger: Ledger, clock: Clock, when: str) -> None:
+    with housed(ledger, clock) as house:
+        for step in itertools.count(1):
+            story = Compromised(house, house.recruit(1))
+            story.steps.dies = (step, when)
+            check_renewed(story, renewed_between(story, {}))
+            if story.steps.dies is not None:
+                assert step > 6  # three notes, two revocations, one update
+                return

@@ -86,6 +86,8 @@ class Compromised:
         tools = Tools(
             ublox=cast("Any", _Ublox(self.account, self.steps)),
             note=self._note,
+            children=self.ledger.work.children,
+            revocations=self.ledger.certificates.revocations,
             clock=self.clock,
             renewal_look_every=timedelta(hours=1),
             renewal_deadline=timedelta(days=14),

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any, Final, cast
 
 from schemas.errors import Refused, UpstreamError
-from schemas.jobs import Again, Awaiting, Job, Outcome, Parked
+from schemas.jobs import Again, Awaiting, Job, Outcome, Parked, Spawn
 from schemas.ublox import CertificateLook, Detail, DeviceLook, RotationPolicy
 from services.operations import Operation, Tools
 from tests.conftest import Clock
@@ -160,6 +160,7 @@ class Desk:
 
     Attributes:
         progress: what was noted or settled for each job.
+        revocations: what jobs noted that revoked certificates, by device.
         lost: jobs that another worker has taken meanwhile.
         before_note: happens before each note; it may raise, or lose jobs.
     """
@@ -168,11 +169,13 @@ class Desk:
         self._operation = operation
         self._clock = clock
         self.progress: dict[int, Mapping[str, Any]] = {}
+        self.revocations: dict[str, list[Mapping[str, Any]]] = {}
         self.lost: set[int] = set()
         self.before_note: Callable[[], object] = lambda: None
         self._tools = Tools(
             ublox=cast("Any", fleet),
             note=self._note,
+            revocations=lambda _uids: self.revocations,
             clock=clock,
             renewal_look_every=timedelta(hours=1),
             renewal_deadline=timedelta(days=14),
@@ -198,7 +201,7 @@ class Desk:
         known = [replace(job, progress=self.progress.get(job.id, {}), claimed_at=self._clock()) for job in jobs]
         outcomes = dict(self._operation.perform(known, self._tools))
         for number, outcome in outcomes.items():
-            if isinstance(outcome, Again | Awaiting | Parked) and outcome.progress is not None:
+            if isinstance(outcome, Again | Awaiting | Parked | Spawn) and outcome.progress is not None:
                 self.progress[number] = outcome.progress
         return outcomes
 

@@ -6,11 +6,13 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from schemas.errors import OurFault, TryAgain
-from schemas.jobs import Again, Awaiting, Outcome, Parked, ParkedBecause
+from schemas.jobs import Again, Awaiting, Outcome, Parked, ParkedBecause, Spawn
+from schemas.ublox import CertificateLook
+from services.operations.certificate_facts import key_of
 from services.operations.replace_certificate import ReplaceCertificate
 from tests.conftest import Clock
 from tests.support.cloud import Cloud, Phone
-from tests.support.crl import CA, OTHER_CA, revocation_list
+from tests.support.crl import CA, OTHER_CA, pem, revocation_list
 from tests.support.fleet import Desk
 from tests.support.ledger import DEVICE, OTHER, device
 
@@ -132,4 +134,38 @@ def test_an_event_that_is_planned_again_after_the_replacement_replaces_nothing(
     outcome = desk.run_one(desk.job(1, DEVICE, event, after_revocation=True))
     assert isinstance(outcome, Parked)
     assert outcome.reason.startswith("the event is older than the device's certificate, serial b2")
+    assert not phone.asked
+
+
+def test_where_no_key_is_shown_a_person_is_told_at_once_what_to_revoke(cloud: Cloud, desk: Desk, phone: Phone) -> None:
+    """A renewal was under way when the certificate was revoked, and has landed since."""
+    cloud.hides.add("pem")
+    cloud.revoked[CA].add(0xA0)
+    desk.revocations[DEVICE] = [{"serial": "a0", "ca": CA, "pending": True}]
+    cloud.renew(DEVICE)
+    job = desk.job(1, DEVICE, after_revocation=True)
+    outcome = desk.run_one(job)
+    assert isinstance(outcome, Parked)
+    assert "a renewal was under way when serial a0 was revoked" in outcome.reason
+    assert "revoke it too (ublox.revoke_certificate with serial=b1), then retry this job" in outcome.reason
+    assert not phone.asked
+    cloud.revoked[CA].add(0xB1)
+    assert waits(desk.run_one(job))
+    assert phone.asked == {"update": 1}
+
+
+def test_a_job_for_the_renewed_certificate_is_made_once_and_then_waited_for(
+    cloud: Cloud, desk: Desk, phone: Phone
+) -> None:
+    cloud.revoked[CA].add(0xA0)
+    key = key_of(CertificateLook(serial=0xA0, ca_name=CA, expires_at=None, pem=pem(CA, phone.owner, 0xA0)))
+    desk.revocations[DEVICE] = [{"serial": "a0", "ca": CA, "key": key}]
+    cloud.renew(DEVICE)
+    job = desk.job(1, DEVICE, after_revocation=True)
+    outcome = desk.run_one(job)
+    assert isinstance(outcome, Spawn)
+    assert [child.parameters for child in outcome.children] == [{"serial": "b1", "ca_name": CA}]
+    outcome = desk.run_one(job)
+    assert isinstance(outcome, Awaiting)
+    assert outcome.reason.startswith("not replaced before it is revoked too: it was renewed meanwhile: serial b1")
     assert not phone.asked

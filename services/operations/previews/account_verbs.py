@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from schemas.diffs import Change, Diff
 from schemas.errors import UpstreamError
-from schemas.jobs import Again, Awaiting, Done, Job, Outcome
+from schemas.jobs import Again, Awaiting, Done, Job, Outcome, Spawn
 from services.operations.bulk import Unsent
 from services.operations.check_clones import CheckClones
 from services.operations.contract import Operation, Tools, outcome_of
@@ -92,7 +92,7 @@ def _replaced(jobs: Sequence[Job], tools: Tools) -> Mapping[int, Diff]:
     found: dict[int, Diff] = {}
     for job in jobs:
         outcome, look, said = played.outcomes[job.id], played.stage.looks.get(job.target), words
-        if isinstance(outcome, Awaiting) and "asked" not in outcome.progress and look and look.certificate:
+        if isinstance(outcome, Awaiting | Spawn) and "asked" not in outcome.progress and look and look.certificate:
             played.stage.certificates.update([job.target], look.certificate.ca_name or "")
             said = outcome.reason
         found[job.id] = _written(job, outcome, played.stage.changes.get(job.target, ()), said)
