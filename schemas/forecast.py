@@ -22,14 +22,14 @@ class CertificateEnd(Shape):
     """The certificate of a device.
 
     Attributes:
-        renew_from: from when its renewal is to stand at u-blox.
+        renew_from: from when its renewal is to stand at u-blox; null where none is, because it ends with its root CA.
         renewal: how its renewal stands: null where none is under way, waiting, asked, or parked for a person.
     """
 
     device: str
     ca: str | None
     expires_at: dt.datetime
-    renew_from: dt.datetime
+    renew_from: dt.datetime | None
     renewal: str | None
 
 

@@ -2,7 +2,8 @@
 
 It goes by what the certificate scan saw last, and asks nobody. What it assumes: a device acts one heartbeat after it
 was asked, its next certificate lives as long as the scan asks for, and renewals of a day share calls of a hundred
-devices: one look before, one call for each CA, one look after.
+devices: one look before, one call for each CA, one look after. A certificate never outlives its CA, and one that ends
+with it is not renewed.
 """
 
 import itertools
@@ -24,7 +25,7 @@ from schemas.forecast import (
 )
 from schemas.limits import Budget
 from schemas.ublox import BATCH
-from services.operations.renewal_lead import BEATS, LEAST, MARGIN, lead_of
+from services.operations.renewal_lead import BEATS, LEAST, MARGIN, ends_with_ca, lead_of
 from services.playbook import Playbook
 from services.schedules.certificates import ScanParameters
 from services.schedules.renewals import RENEW
@@ -60,11 +61,14 @@ class _Course:
     now: datetime
     begin: datetime
     days: int
+    ca_ends: Mapping[str, datetime]
     due: dict[int, list[_Due]] = field(default_factory=lambda: defaultdict(list))
     late: list[str] = field(default_factory=list)
 
     def add(self, one: _Due, *, earliest: int = 0) -> None:
-        """Put a renewal on its day; what is overdue comes at once."""
+        """Put a renewal on its day, unless it would be in vain; what is overdue comes at once."""
+        if ends_with_ca(one.expires_at, self.ca_ends.get(one.ca)):
+            return
         day = max(earliest, (one.due_at(self.scan) - self.begin) // _DAY)
         if day < self.days:
             self.due[day].append(one)
@@ -74,10 +78,14 @@ class _Course:
         at = max(day, self.now)
         if one.expires_at <= at + one.heartbeat:
             self.late.append(one.uid)
-        life = timedelta(days=self.scan.validity_days)
         acts = at + one.heartbeat
-        again = _Due(one.uid, one.ca, one.heartbeat, life, acts + life)
-        self.add(again, earliest=(acts - self.begin) // _DAY + 1)
+        self.add(self.next_of(one, acts), earliest=(acts - self.begin) // _DAY + 1)
+
+    def next_of(self, one: _Due, acts: datetime) -> _Due:
+        """The certificate that comes of a renewal."""
+        life = timedelta(days=self.scan.validity_days)
+        expires_at = min(acts + life, self.ca_ends.get(one.ca, acts + life))
+        return _Due(one.uid, one.ca, one.heartbeat, life, expires_at)
 
 
 def forecast(ledger: Ledger, playbook: Playbook, now: datetime, days: int) -> Forecast:
@@ -93,7 +101,8 @@ def forecast(ledger: Ledger, playbook: Playbook, now: datetime, days: int) -> Fo
     seen = sorted(ledger.certificates.all().values(), key=lambda one: one.uid)
     states = ledger.certificates.renewals()
     begin = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    course = _Course(scan=scan, now=now, begin=begin, days=days)
+    ca_ends = ledger.certificates.ca_ends()
+    course = _Course(scan=scan, now=now, begin=begin, days=days, ca_ends=ca_ends)
     for one in seen:
         _place(one, states.get(one.uid), course, now)
     budget = playbook.budget_of(RENEW)
@@ -101,7 +110,9 @@ def forecast(ledger: Ledger, playbook: Playbook, now: datetime, days: int) -> Fo
     ends = Counter((one.expires_at - begin) // _DAY for one in seen if one.expires_at)
     series = list(_series(course, ends, _Purse(budget, spent, now), len(seen)))
     known = [one for one in seen if one.expires_at]
-    shown = sorted(_ends(known, states, scan, until=begin + days * _DAY), key=lambda one: (one.expires_at, one.device))
+    shown = sorted(
+        _ends(known, states, course, until=begin + days * _DAY), key=lambda one: (one.expires_at, one.device)
+    )
     late = sorted(set(course.late))
     counts = Counter(states.values())
     return Forecast(
@@ -139,12 +150,7 @@ def _place(one: SeenCertificate, state: str | None, course: _Course, now: dateti
     if one.expires_at is None or state == "parked":
         return
     due = _due(one, one.expires_at)
-    if state != "asked":
-        course.add(due)
-        return
-    due.life = timedelta(days=course.scan.validity_days)
-    due.expires_at = now + due.heartbeat + due.life
-    course.add(due)
+    course.add(due if state != "asked" else course.next_of(due, now + due.heartbeat))
 
 
 @dataclass(slots=True)
@@ -213,18 +219,18 @@ def _scan_calls(scan: ScanParameters, number: int, devices: int) -> int:
 
 
 def _ends(
-    known: Iterable[SeenCertificate], states: Mapping[str, str], scan: ScanParameters, *, until: datetime
+    known: Iterable[SeenCertificate], states: Mapping[str, str], course: _Course, *, until: datetime
 ) -> Iterable[CertificateEnd]:
     for one in known:
         if one.expires_at is None:
             continue
-        at = _due(one, one.expires_at).due_at(scan)
+        at = _due(one, one.expires_at).due_at(course.scan)
         if min(at, one.expires_at) < until:
             yield CertificateEnd(
                 device=one.uid,
                 ca=one.ca_name,
                 expires_at=one.expires_at,
-                renew_from=at,
+                renew_from=None if ends_with_ca(one.expires_at, course.ca_ends.get(one.ca_name or "")) else at,
                 renewal=states.get(one.uid),
             )
 

@@ -125,6 +125,10 @@ class Certificates:
         ]
         return sorted(found, key=lambda one: one.name)
 
+    def ca_ends(self) -> dict[str, datetime]:
+        """When each of the root CAs ends, as far as that is known."""
+        return {one.name: one.expires_at for one in self.authorities() if one.expires_at is not None}
+
     def store_authorities(self, seen: Sequence[SeenAuthority]) -> None:
         """Write which root CAs there are; any other is forgotten."""
         rows = [

@@ -49,6 +49,7 @@ class Tools:
         doubt: how long u-blox may still work on a request whose answer did not come.
         children: the jobs that do a part of a job's work, the oldest first.
         revocations: what the jobs noted that revoked certificates of some devices, or are about to, by device.
+        ca_ends: when the root CAs end, as they were seen last.
         remember: is told what looks at devices showed, so that nobody has to look again soon.
         close: begins nothing more with any outside system; what is under way ends by itself.
     """
@@ -64,6 +65,7 @@ class Tools:
     doubt: timedelta = timedelta(seconds=75)
     children: Callable[[Job], Sequence[Child]] = lambda _job: ()
     revocations: Callable[[Collection[str]], Mapping[str, Sequence[Mapping[str, Any]]]] = lambda _uids: {}
+    ca_ends: Callable[[], Mapping[str, datetime]] = dict
     remember: Callable[[Iterable[DeviceLook]], None] = lambda _looks: None
     close: Callable[[], None] = lambda: None
 

@@ -17,7 +17,7 @@ from schemas.events import EventType, parse_timestamp
 from schemas.jobs import Done, Job, Outcome, Parked, ParkedBecause
 from schemas.ublox import BATCH, CertificateLook, DeviceLook, read_serial
 from services.operations.bulk import Sent, in_halves, looks_of
-from services.operations.certificate_asking import DETAILS, Kind, Work, accepted, ask
+from services.operations.certificate_asking import DETAILS, Kind, Work, accepted, ask, refused
 from services.operations.certificate_facts import told
 from services.operations.certificate_progress import (
     ROUNDS,
@@ -30,6 +30,7 @@ from services.operations.certificate_progress import (
 )
 from services.operations.certificate_voided import not_voided
 from services.operations.contract import Tools
+from services.operations.renewal_lead import ends_with_ca
 from services.operations.renewal_progress import (
     SCANNED,
     before,
@@ -99,8 +100,8 @@ def judged(
             if error
             else _compared(job, seen.answers[job.target].get(job.target), wanted, tools)
         )
-    _, barred = not_voided([one for one in verdicts.values() if isinstance(one, RenewalWork)], tools)
-    return verdicts | barred
+    to_ask, barred = not_voided([one for one in verdicts.values() if isinstance(one, RenewalWork)], tools)
+    return verdicts | barred | _in_vain(to_ask, tools)
 
 
 def _compared(
@@ -138,6 +139,16 @@ def _may_ask(work: RenewalWork) -> Outcome | RenewalWork:
     if not work.certificate.ca_name:
         return Parked(reason="u-blox does not tell the certificate's CA", because=ParkedBecause.REFUSED)
     return work
+
+
+def _in_vain(work: Sequence[RenewalWork], tools: Tools) -> dict[int, Outcome]:
+    """Those whose new certificate would end when the old one does."""
+    ends = tools.ca_ends() if work else {}
+    return {
+        one.job.id: refused(f"{told(one.certificate)}, ends with its root CA {one.certificate.ca_name}: roll that")
+        for one in work
+        if ends_with_ca(one.certificate.expires_at, ends.get(one.certificate.ca_name or ""))
+    }
 
 
 def _without_certificate(job: Job, look: DeviceLook | None, tools: Tools) -> Outcome:

@@ -25,6 +25,9 @@ LIFE_UNLESS_TOLD: Final = timedelta(days=90)
 
 _DAY: Final = timedelta(days=1)
 
+WITH_ITS_CA: Final = _DAY
+"""A certificate that ends so shortly before its root CA is bounded by it."""
+
 
 def lead_of(life: timedelta | None, heartbeat: timedelta | None, *, from_last_third: bool = False) -> timedelta:
     """How long before its end a certificate is to be renewed.
@@ -40,6 +43,14 @@ def lead_of(life: timedelta | None, heartbeat: timedelta | None, *, from_last_th
     beats = BEATS * heartbeat
     most = max(third, beats)
     return most if from_last_third else min(max(MARGIN + beats, LEAST), most)
+
+
+def ends_with_ca(expires_at: datetime | None, ca_ends: datetime | None) -> bool:
+    """Whether a certificate ends with its root CA: a renewal, which cannot live longer either, would be in vain.
+
+    Source: ``/ztp/devicecertificate/renew``, its second note.
+    """
+    return expires_at is not None and ca_ends is not None and expires_at >= ca_ends - WITH_ITS_CA
 
 
 def is_silent(look: DeviceLook, now: datetime) -> bool:

@@ -98,7 +98,7 @@ def work(turn: Turn) -> Found:
     return Found(
         reason=f"{count} devices, {devices.met} looked at; {len(due)} certificates due, {asked} renewals asked for;"
         f" {len(roots.ends)} root CAs, {len(roots.told)} run out",
-        attention=bool(roots.told or devices.refused or left.news) or (bool(due) and not wanted.renew),
+        attention=bool(roots.told or devices.refused or left.marks) or (bool(due) and not wanted.renew),
         detail={
             **devices.told(),
             "devices": count,

@@ -13,9 +13,10 @@ from schemas.jobs import NewJob, State
 from schemas.ublox import DeviceLook, read_serial
 from services.operations import PARAMETERS
 from services.operations.certificate_progress import one_more_round
-from services.operations.renewal_lead import BEATS, LEAST, MARGIN, lead_of, renewal_due_at
+from services.operations.renewal_lead import BEATS, LEAST, MARGIN, ends_with_ca, lead_of, renewal_due_at
 from services.operations.renewal_progress import REDRIVEN, SCANNED
 from services.playbook.checks import complete_parameters
+from services.schedules.let_end import told_root_cas
 from services.schedules.turn import Turn
 
 RENEW: Final = "ublox.renew_certificate"
@@ -53,8 +54,9 @@ def to_look_at(listed: Sequence[str] | None, turn: Turn, given_up: Sequence[Give
     now, seen = turn.means.clock(), turn.means.ledger.certificates
     under_way = {one.target for one in turn.means.ledger.ages.renewals() if one.state is not State.PARKED}
     wanted = set(seen.some({one.target for one in given_up}))
+    told = told_root_cas(turn)
     for uid, one in seen.near(_reach(now, pace)).items():
-        if now - one.seen_at >= pace.look_again or (uid not in under_way and _comes_near(one, now, pace)):
+        if now - one.seen_at >= pace.look_again or (uid not in under_way and _comes_near(one, now, pace, told)):
             wanted.add(uid)
     if listed is not None:
         wanted = wanted.intersection(listed) | set(listed).difference(seen.uids())
@@ -73,9 +75,12 @@ def _reach(now: datetime, pace: Pace) -> Reach:
     )
 
 
-def _comes_near(seen: SeenCertificate, now: datetime, pace: Pace) -> bool:
+def _comes_near(seen: SeenCertificate, now: datetime, pace: Pace, told: Mapping[str, datetime]) -> bool:
+    """Whether there is something to do; one that ends with its root CA, as was told, only comes near its alarm."""
     if seen.expires_at is None:
         return False
+    if ends_with_ca(seen.expires_at, told.get(seen.ca_name or "")):
+        return seen.expires_at - now <= TOO_LATE and seen.alarmed != seen.serial
     life = timedelta(days=seen.validity_days) if seen.validity_days else pace.life_unless_told
     heartbeat = seen.heartbeat if seen.last_seen else None
     return now >= seen.expires_at - lead_of(life, heartbeat, from_last_third=not pace.in_time)

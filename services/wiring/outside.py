@@ -134,6 +134,7 @@ def make_tools(
         note=ledger.work.note,
         children=ledger.work.children,
         revocations=ledger.certificates.revocations,
+        ca_ends=ledger.certificates.ca_ends,
         clock=now,
         renewal_look_every=timedelta(seconds=settings.renewal_look_every),
         renewal_deadline=timedelta(seconds=settings.renewal_deadline),

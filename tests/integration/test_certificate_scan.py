@@ -199,3 +199,43 @@ def test_root_cas_are_remembered_as_they_were_seen_last(house: House, account: A
     clock.forward(days=1)
     scan(house, account)
     assert house.ledger.certificates.authorities() == []
+
+
+def test_certificates_that_end_with_their_root_ca_are_not_renewed_and_that_is_told_once(
+    house: House, account: Account, clock: Clock
+) -> None:
+    """They would be billed again and again, and live no longer; and it costs no look each day to know that."""
+    ends = clock() + 130 * DAY
+    account.roots = [AuthorityLook(name="ca.example", pem=None, promised_until=ends)]
+    account.enlist(DEVICE, 130)
+    account.enlist(OTHER, 129.5)
+    account.enlist(device(1), 128)
+    scan(house, account, rule="two thirds")
+    clock.forward(days=10)
+    words = (
+        f"certificates that end with their root CA ca.example on {ends:%d %b %Y}, such as that of device {OTHER},"
+        " are not renewed: roll the root CA"
+    )
+    assert words in scan(house, account)
+    assert targets(house) == [device(1)]
+    looked = account.calls["look"]
+    clock.forward(days=1)
+    del account.looks[device(1)]
+    assert words not in scan(house, account)
+    assert (account.calls["look"], targets(house)) == (looked, [device(1)])
+
+
+def test_a_certificate_that_ends_with_its_root_ca_is_told_of_all_the_same_when_it_is_about_to_end(
+    house: House, account: Account, clock: Clock
+) -> None:
+    account.roots = [AuthorityLook(name="ca.example", pem=None, promised_until=clock() + 130 * DAY)]
+    account.enlist(DEVICE, 130)
+    scan(house, account, rule="two thirds")
+    clock.forward(days=120)
+    assert any("roll the root CA" in alert for alert in scan(house, account))
+    clock.forward(days=8.5)
+    about = [alert for alert in scan(house, account) if alert.startswith(f"the certificate of device {DEVICE} ends")]
+    assert len(about) == 1
+    clock.forward(days=1)
+    assert not [alert for alert in scan(house, account) if DEVICE in alert]
+    assert targets(house) == []

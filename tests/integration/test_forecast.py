@@ -238,3 +238,20 @@ def test_a_person_reads_it_week_by_week(ledger: Ledger, monkeypatch: pytest.Monk
     assert len(by_day.splitlines()) > len(shown.stdout.splitlines()) + 20
     told = json.loads(CliRunner().invoke(app, ["forecast", "--days", "28", "--json"]).stdout)
     assert (told["known"], len(told["series"])) == (2, 28)
+
+
+def test_no_certificate_outlives_its_root_ca_and_what_ends_with_it_is_not_renewed(ledger: Ledger, clock: Clock) -> None:
+    ends = clock() + 200 * DAY
+    ledger.certificates.store_authorities(
+        [SeenAuthority(name="ca.example", expires_at=ends, devices=3, seen_at=clock())]
+    )
+    known(ledger, clock(), 1, 10)
+    known(ledger, clock(), 2, 200)
+    asked = known(ledger, clock(), 3, 10)
+    ask(ledger, clock(), wish(asked, RENEW))
+    (job,) = claim(ledger, clock(), RENEW)
+    settle(ledger, clock(), job, State.AWAITING, later=DAY, progress={"asked": "taken", "serial": "a0"})
+    found = ahead(ledger, clock, days=365)
+    assert busy(found) == {7: (1, 1, 0)}
+    assert (found.billed, found.too_late) == (1, 0)
+    assert {one.device: one.renew_from for one in found.certificates}[device(2)] is None

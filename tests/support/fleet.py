@@ -161,6 +161,7 @@ class Desk:
     Attributes:
         progress: what was noted or settled for each job.
         revocations: what jobs noted that revoked certificates, by device.
+        ca_ends: when root CAs end.
         lost: jobs that another worker has taken meanwhile.
         before_note: happens before each note; it may raise, or lose jobs.
     """
@@ -170,12 +171,14 @@ class Desk:
         self._clock = clock
         self.progress: dict[int, Mapping[str, Any]] = {}
         self.revocations: dict[str, list[Mapping[str, Any]]] = {}
+        self.ca_ends: dict[str, datetime] = {}
         self.lost: set[int] = set()
         self.before_note: Callable[[], object] = lambda: None
         self._tools = Tools(
             ublox=cast("Any", fleet),
             note=self._note,
             revocations=lambda _uids: self.revocations,
+            ca_ends=lambda: self.ca_ends,
             clock=clock,
             renewal_look_every=timedelta(hours=1),
             renewal_deadline=timedelta(days=14),

@@ -54,6 +54,7 @@ class House:
             note=ledger.work.note,
             children=ledger.work.children,
             revocations=ledger.certificates.revocations,
+            ca_ends=ledger.certificates.ca_ends,
             clock=clock,
             renewal_look_every=timedelta(hours=1),
             renewal_deadline=timedelta(days=14),

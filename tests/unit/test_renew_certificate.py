@@ -351,3 +351,17 @@ def test_the_bounds_of_the_document_are_allowed(days: int) -> None:
 def test_what_the_document_forbids_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         RenewCertificateParameters.model_validate(given)
+
+
+@pytest.mark.parametrize(("ca_lives_longer", "is_asked"), [(timedelta(days=1), False), (timedelta(days=2), True)])
+def test_a_certificate_that_ends_with_its_root_ca_is_not_renewed(
+    desk: Desk, phone: Device, *, ca_lives_longer: timedelta, is_asked: bool
+) -> None:
+    """It would be billed, and live no longer."""
+    desk.ca_ends = {"ca.example": EXPIRY + ca_lives_longer, "other.example": EXPIRY}
+    outcome = desk.run_one(desk.job(1, DEVICE, evidence=NOTICE))
+    assert phone.billed == is_asked
+    assert waits(outcome) is is_asked
+    if not is_asked:
+        reason = "serial a0, expires 09 Jun 2026, ends with its root CA ca.example: roll that"
+        assert outcome == Parked(reason=reason, because=ParkedBecause.REFUSED)
