@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import structlog
+
 from schemas.errors import Busy, LedgerUnavailable, Refused, UpstreamError
 from schemas.jobs import Again, Awaiting, Done, Job, Outcome, Parked, ParkedBecause
 from services.operations.bulk import Unsent
@@ -18,6 +20,8 @@ LISTED_WITHIN: Final = timedelta(days=1)
 
 LOOK_AGAIN: Final = timedelta(minutes=1)
 """Between two looks at the list."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,6 +133,9 @@ def _listed(target: Target, lists: Lists, how: str) -> Done | None:
     listed = lists.by_name.get(target.ca_name)
     if listed is None or not listed.lists(target.serial):
         return None
+    if target.memory.get("pending"):
+        words = "a certificate action waits for the device, and what comes of it may have the same key: replace it"
+        log.error("alert", alert=f"device {target.job.target}: serial {target.serial:x} is revoked, but {words}")
     return Done(note=f"{how}revoked: {listed.told()} shows serial {target.serial:x}")
 
 

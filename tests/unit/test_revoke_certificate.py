@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 
 from schemas.errors import Busy, LedgerUnavailable, OurFault, Refused, TryAgain
 from schemas.jobs import Again, Awaiting, Done, Parked, ParkedBecause
@@ -271,3 +272,18 @@ def test_what_is_no_serial_number_is_refused(serial: object) -> None:
 
 def test_a_serial_number_may_be_written_as_certificates_print_it() -> None:
     assert RevokeCertificateParameters(serial="0A:1B").serial == "0a1b"
+
+
+@pytest.mark.parametrize("pending", [False, True])
+def test_a_renewal_that_waits_while_its_certificate_is_revoked_is_told_of(
+    desk: Desk, phone: Phone, *, pending: bool
+) -> None:
+    """It keeps the key, under a serial number that nobody has revoked."""
+    phone.action = "RENEW" if pending else None
+    with capture_logs() as logs:
+        assert desk.run_one(desk.job(1, DEVICE)) == Done(note=SEEN)
+    words = (
+        f"device {DEVICE}: serial a0 is revoked, but a certificate action waits for the device, and what comes of it"
+        " may have the same key: replace it"
+    )
+    assert [log["alert"] for log in logs if log["event"] == "alert"] == ([words] if pending else [])
