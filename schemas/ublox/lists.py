@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from schemas.events import UID_DIGITS, canonical_uid
-from schemas.ublox.reading import first_moment, first_uid, items, values_of, whole_text
+from schemas.ublox.reading import first_imei, first_moment, first_uid, items, values_of, whole_text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +69,7 @@ def read_profile(item: object) -> ProfileLook | None:
 
 def read_whitelisted(item: object) -> WhitelistLook | None:
     """Read one item of ``DeviceWhitelist``; None when it names no device."""
-    uid, imei = first_uid(item), whole_text(item, "IMEI")
+    uid, imei = first_uid(item), first_imei(item) or whole_text(item, "IMEI")
     if uid is None and imei is None and (told := whole_text(item, "Id")):  # with a Type, as in the CSV form
         try:
             uid = canonical_uid(told)

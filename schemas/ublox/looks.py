@@ -13,6 +13,7 @@ from schemas.ublox.provisioning import ProvisioningLook, read_properties
 from schemas.ublox.reading import (
     Index,
     as_whole,
+    first_imei,
     first_moment,
     first_uid,
     is_whole,
@@ -52,6 +53,7 @@ class DeviceLook:
 
     Attributes:
         uid: canonical ROTPublicUID.
+        imei: 15 digits, by which the whitelist may name it.
         renewal_pending: whether the desired properties still hold a certificate action for the next heartbeat.
         desired_action: that action, as told.
         rotation: the desired policy, or the current one when the answer knows no other.
@@ -64,6 +66,7 @@ class DeviceLook:
     """
 
     uid: str
+    imei: str | None = None
     blacklisted: bool | None = None
     certificate: CertificateLook | None = None
     renewal_pending: bool | None = None
@@ -94,6 +97,7 @@ def read_look(item: object) -> DeviceLook | None:
     actions = [action for group in zerotouch for action in values_of(group, "Action")]
     return DeviceLook(
         uid=uid,
+        imei=first_imei(index),
         blacklisted=next((value for value in values_of(index, "IsBlacklisted") if isinstance(value, bool)), None),
         certificate=_certificate(index),
         renewal_pending=_renewal_pending(zerotouch, actions),

@@ -14,6 +14,8 @@ from schemas.events import canonical_uid, parse_timestamp
 _SERIAL_DIGITS: Final = 64
 """RFC 5280 allows 40 hexadecimal digits; a few more do no harm."""
 
+_IMEI_DIGITS: Final = 15
+
 _EARLIEST: Final = 1970
 """A service that has no time may write the first one that it knows, such as 0001-01-01T00:00:00."""
 
@@ -85,6 +87,15 @@ def first_uid(item: object) -> str | None:
             return canonical_uid(value)
         except ValueError:
             continue
+    return None
+
+
+def first_imei(document: object) -> str | None:
+    """Give the first IMEI that is one; as a whole number it may have lost leading zeros."""
+    for value in values_of(document, "IMEI"):
+        text = str(value).zfill(_IMEI_DIGITS) if is_whole(value) and value < 10**_IMEI_DIGITS else value
+        if isinstance(text, str) and len(text) == _IMEI_DIGITS and text.isascii() and text.isdigit():
+            return text
     return None
 
 

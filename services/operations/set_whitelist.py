@@ -3,17 +3,24 @@
 Source: Security Services REST APIs 1.1.29, ``/device/whitelist/add`` (which also takes away) and
 ``/device/whitelist/get``. A device that bootstraps without being listed gets no authorizations; one that bootstrapped
 before keeps its own. The call takes effect at once, costs nothing and may be repeated.
+
+A device may be listed by its ROTPublicUID and by its IMEI, and either lets it in. To be put on the list it needs only
+the first, which is known before it ever calls in; to be off it, it must be found under neither.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import ClassVar, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.errors import Refused
 from schemas.jobs import Again, Done, Job, Outcome
-from schemas.ublox import BATCH, WhitelistAction
-from services.operations.bulk import in_halves
+from schemas.ublox import BATCH, Detail, WhitelistAction
+from services.operations.bulk import in_halves, looks_of
 from services.operations.contract import Tools, outcome_of
+
+_WHERE: Final = {True: "on the whitelist", False: "not on the whitelist"}
 
 
 class SetWhitelistParameters(BaseModel):
@@ -34,39 +41,68 @@ class SetWhitelist:
     def perform(self, jobs: Sequence[Job], tools: Tools) -> Mapping[int, Outcome]:
         """Look, compare, act, look again."""
         listed = SetWhitelistParameters.model_validate(jobs[0].parameters).listed
-        there = _on_the_list([job.target for job in jobs], tools)
-        settled = [job for job in jobs if (job.target in there) is listed]
-        outcomes: dict[int, Outcome] = {job.id: Done(note=f"already {_told(listed=listed)}") for job in settled}
-        return outcomes | _change([job for job in jobs if job.id not in outcomes], tools, listed=listed)
+        imeis, outcomes = ({}, {}) if listed else _imeis(jobs, tools)
+        devices = [_Device(job, imeis.get(job.target)) for job in jobs if job.id not in outcomes]
+        there = _on_the_list(devices, tools)
+        for device in devices:
+            if device.is_among(there) is listed:
+                outcomes[device.job.id] = Done(note=f"already {_told(device, listed=listed)}")
+        return outcomes | _change(
+            [each for each in devices if each.job.id not in outcomes], there, tools, listed=listed
+        )
 
 
-def _change(jobs: Sequence[Job], tools: Tools, *, listed: bool) -> dict[int, Outcome]:
+class _Device(NamedTuple):
+    """A device and the other id by which it may be listed."""
+
+    job: Job
+    imei: str | None
+
+    def is_among(self, ids: AbstractSet[str]) -> bool:
+        return self.job.target in ids or self.imei in ids
+
+
+def _imeis(jobs: Sequence[Job], tools: Tools) -> tuple[dict[str, str], dict[int, Outcome]]:
+    """The IMEIs that u-blox tells, and the outcomes of jobs that cannot know; it refuses to tell of unknown devices."""
+    seen = in_halves([job.target for job in jobs], lambda uids: tools.ublox.information.look(uids, (Detail.CORE,)))
+    errors = {job.id: error for job in jobs if (error := seen.errors.get(job.target))}
+    outcomes = {id_: outcome_of(error) for id_, error in errors.items() if not isinstance(error, Refused)}
+    return {look.uid: look.imei for look in looks_of(seen) if look.imei}, outcomes
+
+
+def _change(devices: Sequence[_Device], there: AbstractSet[str], tools: Tools, *, listed: bool) -> dict[int, Outcome]:
     action = WhitelistAction.ADD if listed else WhitelistAction.DELETE
-    sent = in_halves([job.target for job in jobs], lambda uids: tools.ublox.devices.change_whitelist(uids, action))
-    there = _on_the_list(list(sent.answers), tools)
+    imeis = {device.job.target: device.imei for device in devices if device.imei in there}
+
+    def change(uids: Sequence[str]) -> None:
+        own = {imei: None for uid in uids if (imei := imeis.get(uid))}
+        tools.ublox.devices.change_whitelist(uids, action, imeis=tuple(own))
+
+    sent = in_halves([device.job.target for device in devices], change)
+    there = _on_the_list([device for device in devices if device.job.target in sent.answers], tools)
     outcomes: dict[int, Outcome] = {}
-    for job in jobs:
-        if error := sent.errors.get(job.target):
-            outcomes[job.id] = outcome_of(error)
-        elif (job.target in there) is listed:
-            outcomes[job.id] = Done(note=f"looked again: {_told(listed=listed)}")
+    for device in devices:
+        if error := sent.errors.get(device.job.target):
+            outcomes[device.job.id] = outcome_of(error)
+        elif device.is_among(there) is listed:
+            outcomes[device.job.id] = Done(note=f"looked again: {_told(device, listed=listed)}")
         else:
-            outcomes[job.id] = Again(reason=f"asked for, but the device is {_told(listed=not listed)}")
+            outcomes[device.job.id] = Again(reason=f"asked for, but the device is {_WHERE[not listed]}")
     return outcomes
 
 
-def _on_the_list(uids: Collection[str], tools: Tools) -> set[str]:
-    """Which of the devices are on the whitelist: one walk for all of them, no longer than it takes to find them."""
-    sought, found = set(uids), set[str]()
+def _on_the_list(devices: Sequence[_Device], tools: Tools) -> set[str]:
+    """Which ids of the devices are on the whitelist: one walk for all, no longer than it takes to find them."""
+    sought, found = {id_ for job, imei in devices for id_ in (job.target, imei) if id_}, set[str]()
     if not sought:
         return found
     for look in tools.ublox.devices.whitelist():
-        if look.uid in sought:
-            found.add(look.uid)
-            if found == sought:
-                break
+        found |= sought & {look.uid, look.imei}
+        if found == sought:
+            break
     return found
 
 
-def _told(*, listed: bool) -> str:
-    return "on the whitelist" if listed else "not on the whitelist"
+def _told(device: _Device, *, listed: bool) -> str:
+    unsure = "" if listed or device.imei else "; u-blox tells no IMEI, by which it might be"
+    return f"{_WHERE[listed]}{unsure}"

@@ -101,6 +101,16 @@ def test_devices_are_whitelisted_and_taken_off(house: House) -> None:
         assert there == (set(uids) if listed else set())
 
 
+def test_a_device_that_is_listed_by_its_imei_leaves_the_whitelist_too(house: House) -> None:
+    uids, fleet = house.recruit(3), house.twin.fleet
+    imeis = [device(house, uid).imei for uid in uids]
+    fleet.whitelist.add([], imeis[:2], house.clock())
+    fleet.whitelist.remove(uids[1:2], [])
+    jobs = asked(house, "ublox.set_whitelist", uids[:2], listed=False)
+    assert told(house, jobs) == {("succeeded", "looked again: not on the whitelist")}
+    assert [fleet.blacklisted(device(house, uid)) for uid in uids] == [True, True, False]
+
+
 def test_devices_are_tagged_and_untagged(house: House) -> None:
     uids = house.recruit(3)
     jobs = asked(house, "ublox.tag", uids, add=["Leaked"])

@@ -50,8 +50,9 @@ def traces(house: House, uid: str) -> tuple[Any, ...]:
     """What was ever asked of the twin for a device, and what it bears."""
     fleet = house.twin.fleet
     acts = {name: counter[uid] for name, counter in house.twin.tally.actions.items() if counter[uid]}
-    tags = fleet.devices[uid].tags if uid in fleet.devices else None
-    return acts, tags, uid in fleet.whitelist.uids
+    machine = fleet.devices.get(uid)
+    listed = uid in fleet.whitelist.uids, machine and machine.imei in fleet.whitelist.imeis
+    return acts, machine and machine.tags, listed
 
 
 def everything(house: House) -> tuple[Any, ...]:
@@ -101,6 +102,7 @@ def a_motley_fleet(house: House) -> list[str]:
     house.tools.ublox.certificates.delete([uids[2]])
     house.twin.beat(house.twin.fleet.devices[uids[2]])
     house.twin.fleet.whitelist.remove([uids[3]], [])
+    house.twin.fleet.whitelist.add([], [house.twin.fleet.devices[uids[5]].imei], house.clock())
     house.tools.ublox.certificates.renew([uids[4]], OLD, 365)
     return [*uids, device(77)]
 

@@ -54,7 +54,10 @@ def test_devices_are_listed_and_looked_at(client: Ublox, twin: Twin) -> None:
     assert look.certificate.expires_at is not None
     assert (look.certificate.ca_name, look.blacklisted, look.renewal_pending) == (DEFAULT_CA, False, False)
     core = client.information.look(uids[:1], [Detail.CORE])[uids[0]]
-    assert core == DeviceLook(uid=uids[0], blacklisted=False, last_seen=core.last_seen, profile_uid=core.profile_uid)
+    imei = twin.fleet.devices[uids[0]].imei
+    assert core == DeviceLook(
+        uid=uids[0], imei=imei, blacklisted=False, last_seen=core.last_seen, profile_uid=core.profile_uid
+    )
     assert core.last_seen is not None
 
 

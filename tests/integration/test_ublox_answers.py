@@ -104,7 +104,13 @@ def test_items_are_read_in_any_shape(service: Service, client: Ublox, account: A
     now = account.service.clock()
     whole = {
         "DeviceProfiles": [PROFILE, {"DeviceProfileUID": "x", "ProfileName": "Doors", "TagNames": ["a"], "CAName": CA}],
-        "DeviceWhitelist": [UID, {"IMEI": "862618583984360"}, {"Id": OTHER, "Type": "ROTPublicUID"}, {}],
+        "DeviceWhitelist": [
+            UID,
+            {"IMEI": "862618583984360"},
+            {"IMEI": 12618583984360},
+            {"Id": OTHER, "Type": "ROTPublicUID"},
+            {},
+        ],
         "Tags": ["roof", {"TagName": "cellar"}, 7],
         "Devices": [UID, {"RotPublicUID": OTHER}],
         "ROTPublicUIDs": [UID, OTHER, UID],
@@ -115,8 +121,8 @@ def test_items_are_read_in_any_shape(service: Service, client: Ublox, account: A
     service.reply = Reply(body=whole)
     doors = ProfileLook(uid="x", name="Doors", tags=("a",), ca_name=CA)
     assert list(client.profiles.walk()) == [ProfileLook(uid=PROFILE), doors]
-    listed = [WhitelistLook(uid=UID), WhitelistLook(imei="862618583984360"), WhitelistLook(uid=OTHER)]
-    assert list(client.devices.whitelist()) == listed
+    imeis = [WhitelistLook(imei="862618583984360"), WhitelistLook(imei="012618583984360")]
+    assert list(client.devices.whitelist()) == [WhitelistLook(uid=UID), *imeis, WhitelistLook(uid=OTHER)]
     assert list(client.tags.walk()) == ["roof", "cellar"]
     assert list(client.authorities.devices(CA)) == [UID, OTHER]
     assert list(client.information.uids_of(PROFILE)) == [UID, OTHER]

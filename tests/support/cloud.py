@@ -9,9 +9,20 @@ from types import SimpleNamespace
 from typing import Any
 
 from schemas.errors import Refused
-from schemas.ublox import CertificateLook, Detail, DeviceLook, Provisioning, Selector, Suspect, WhitelistAction
+from schemas.ublox import (
+    CertificateLook,
+    Detail,
+    DeviceLook,
+    Provisioning,
+    Selector,
+    Suspect,
+    WhitelistAction,
+    read_whitelisted,
+)
 from tests.conftest import Clock
 from tests.support.crl import CA, EXPIRY, LONG_AGO, OTHER_CA, pem, revocation_list
+
+_IMEIS = count(356726108512030)
 
 
 @dataclass(slots=True)
@@ -19,6 +30,7 @@ class Phone:
     """What the service knows of a device; `owner` names its key pair."""
 
     serial: int | None = 0xA0
+    imei: str | None = field(default_factory=lambda: f"{next(_IMEIS):015}")
     owner: str = "first key"
     ca_name: str | None = CA
     issued_at: datetime = LONG_AGO
@@ -115,8 +127,10 @@ class Cloud:
         phone.ca_name, phone.issued_at = phone.next_ca, self.clock()
 
     def _look(self, uids: Collection[str], options: Collection[Detail]) -> dict[str, DeviceLook]:
-        assert len(options) == len(Detail)
         self._met("look", lambda: None)
+        if set(options) == {Detail.CORE}:
+            return {uid: DeviceLook(uid=uid, imei=self.phones[uid].imei) for uid in uids if uid in self.phones}
+        assert len(options) == len(Detail)
         return {uid: self._seen(uid, self.phones[uid]) for uid in uids if uid in self.phones}
 
     def _seen(self, uid: str, phone: Phone) -> DeviceLook:
@@ -131,6 +145,7 @@ class Cloud:
         properties = "properties" not in hidden
         return DeviceLook(
             uid=uid,
+            imei=phone.imei,
             blacklisted=phone.blacklisted,
             certificate=shown,
             renewal_pending=None if "pending" in hidden else phone.action is not None,
@@ -185,13 +200,13 @@ class Cloud:
 
     def _whitelist(self) -> Iterator[Any]:
         self._met("whitelist", lambda: None)
-        return iter([SimpleNamespace(uid=uid) for uid in sorted(self.whitelist)])
+        return map(read_whitelisted, [{"Id": id_} for id_ in sorted(self.whitelist)])
 
-    def _change_whitelist(self, uids: Collection[str], action: WhitelistAction) -> None:
+    def _change_whitelist(self, uids: Collection[str], action: WhitelistAction, imeis: Collection[str]) -> None:
         def act() -> None:
             change = self.whitelist.update if action is WhitelistAction.ADD else self.whitelist.difference_update
             if not self.ignores:
-                change(uids)
+                change([*uids, *imeis])
 
         self._check(uids)
         self._met("change_whitelist", act)

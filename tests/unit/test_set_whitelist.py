@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.errors import Refused
+from schemas.errors import Refused, TryAgain
 from schemas.jobs import Again, Done, Parked
 from services.operations.set_whitelist import SetWhitelist
 from tests.conftest import Clock
@@ -32,7 +32,30 @@ def test_a_device_that_is_where_it_should_be_is_left_alone(cloud: Cloud, desk: D
     cloud.whitelist = {DEVICE}
     assert desk.run_one(desk.job(1, DEVICE, listed=True)) == Done(note="already on the whitelist")
     assert desk.run_one(desk.job(2, OTHER, listed=False)) == Done(note="already not on the whitelist")
-    assert cloud.calls == {"whitelist": 2}
+    assert cloud.calls == {"whitelist": 2, "look": 1}
+
+
+@pytest.mark.parametrize("listed_by", [{"uid", "imei"}, {"imei"}, {"uid"}])
+def test_a_device_is_taken_off_whatever_id_it_is_listed_by(cloud: Cloud, desk: Desk, listed_by: set[str]) -> None:
+    ids = {"uid": DEVICE, "imei": cloud.phones[DEVICE].imei or ""}
+    cloud.whitelist = {ids[name] for name in listed_by} | {OTHER, cloud.phones[OTHER].imei or ""}
+    assert desk.run_one(desk.job(1, DEVICE, listed=False)) == Done(note="looked again: not on the whitelist")
+    assert cloud.whitelist == {OTHER, cloud.phones[OTHER].imei}
+
+
+def test_of_a_device_without_a_known_imei_no_more_is_claimed_than_was_seen(cloud: Cloud, desk: Desk) -> None:
+    unknown = device(7)
+    cloud.refuses[unknown] = Refused("Bad Request. Invalid ROTPublicUIDs", call="/device/info/get", status=400)
+    cloud.whitelist, cloud.phones[OTHER].imei = {DEVICE}, None
+    outcomes = desk.run(*[desk.job(number, uid, listed=False) for number, uid in enumerate((DEVICE, OTHER, unknown))])
+    unsure = "already not on the whitelist; u-blox tells no IMEI, by which it might be"
+    assert outcomes == {0: Done(note="looked again: not on the whitelist"), 1: Done(note=unsure), 2: Done(note=unsure)}
+
+
+def test_nothing_is_claimed_while_u_blox_cannot_tell_the_imei(cloud: Cloud, desk: Desk) -> None:
+    cloud.fail("look", TryAgain("no answer", call="/device/info/get", status=503))
+    assert desk.run_one(desk.job(1, DEVICE, listed=False)) == Again(reason="no answer", status=503)
+    assert "change_whitelist" not in cloud.calls
 
 
 def test_a_hundred_devices_are_two_walks_and_one_call(cloud: Cloud, desk: Desk) -> None:

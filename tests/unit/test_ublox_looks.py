@@ -38,6 +38,7 @@ ITEM = {
     "ROTPublicUID": UID,
     "CORE": {
         "SerialNumber": "235435",
+        "IMEI": "356726108512030",
         "IsBlacklisted": False,
         "DeviceProfileUID": "QHlN732VgUWCdfNeXHkQR1",
         "LastSeen": "2020-04-20T19:00:36Z",
@@ -108,6 +109,7 @@ def test_a_device_is_read_in_full() -> None:
     look = read_device_info({"DeviceInfo": [ITEM]})[UID]
     assert look == DeviceLook(
         uid=UID,
+        imei="356726108512030",
         blacklisted=False,
         certificate=CertificateLook(
             serial=0x073068C914DE40CCAEE84E03A66B4858,

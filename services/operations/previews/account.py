@@ -192,7 +192,7 @@ def _state(*, enabled: bool) -> str:
 class _Devices(_Group):
     def __init__(self, stage: StagedUblox) -> None:
         super().__init__(stage)
-        self._listed: set[str] = set()
+        self._listed: set[WhitelistLook] = set()
         self._changed = False
 
     def walk(self) -> Iterator[str]:
@@ -200,18 +200,20 @@ class _Devices(_Group):
 
     def whitelist(self) -> Iterator[WhitelistLook]:
         if self._changed:  # whoever looks again was told of these devices before
-            yield from [WhitelistLook(uid=uid) for uid in self._listed]
+            yield from self._listed
             return
         for look in self._stage.paced(self._stage.asked().devices.whitelist()):
-            if look.uid is not None:
-                self._listed.add(look.uid)
+            self._listed.add(look)
             yield look
 
-    def change_whitelist(self, uids: Collection[str], action: WhitelistAction) -> None:
+    def change_whitelist(self, uids: Collection[str], action: WhitelistAction, imeis: Collection[str]) -> None:
         self._changed = True
         off, on = "the device is not on it", "the device is on it"
         add = action is WhitelistAction.ADD
-        self._listed = self._listed | set(uids) if add else self._listed - set(uids)
+        if add:
+            self._listed |= {WhitelistLook(uid=uid) for uid in uids}
+        else:
+            self._listed = {look for look in self._listed if look.uid not in uids and look.imei not in imeis}
         for uid in uids:
             self._stage.change(uid, "whitelist", off if add else on, on if add else off)
 
