@@ -58,6 +58,7 @@ class DeviceLook:
         desired_action: that action, as told.
         rotation: the desired policy, or the current one when the answer knows no other.
         heartbeat: how often the device calls in, or shall when the answer knows no other.
+        desired_heartbeat: how often it shall.
         last_seen: when it called in last.
         authorizations: what is enabled (True) and disabled (False) on the device by now.
         desired_authorizations: what shall be.
@@ -73,6 +74,7 @@ class DeviceLook:
     desired_action: str | None = None
     rotation: RotationPolicy | None = None
     heartbeat: timedelta | None = None
+    desired_heartbeat: timedelta | None = None
     last_seen: datetime | None = None
     authorizations: Mapping[str, bool] = field(default_factory=dict)
     desired_authorizations: Mapping[str, bool] = field(default_factory=dict)
@@ -104,6 +106,7 @@ def read_look(item: object) -> DeviceLook | None:
         desired_action=next((action for action in actions if isinstance(action, str) and action), None),
         rotation=_rotation(index),
         heartbeat=current.heartbeat or desired.heartbeat,
+        desired_heartbeat=desired.heartbeat,
         last_seen=first_moment(index, "LastSeen"),
         authorizations=current.authorizations,
         desired_authorizations=desired.authorizations,

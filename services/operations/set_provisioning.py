@@ -89,7 +89,8 @@ def _compared(work: Work, wanted: SetProvisioningParameters, tools: Tools) -> Ou
     look, asked = work.look, work.job.progress.get("asked")
     missing = _missing(look, wanted)
     stands = _is_desired(look, wanted)
-    if not missing and stands is not False:
+    # What differs after ours was taken was wished later, by somebody else.
+    if not missing and (stands is not False or asked == "taken"):
         return Done(note=f"{'looked again' if asked else 'already so'}: {_told(wanted)}")
     if asked == "taken" and _shows_nothing(look, wanted):
         return Done(note=f"{UNVERIFIABLE}: the service shows no such property of the device")
@@ -116,12 +117,14 @@ def _missing(look: DeviceLook, wanted: SetProvisioningParameters) -> list[str]:
 
 def _is_desired(look: DeviceLook, wanted: SetProvisioningParameters) -> bool | None:
     """Whether what waits for the device is what we wish; None where u-blox does not tell all of it."""
-    told = [look.desired_authorizations.get(name) for name in wanted.states]
-    if any(
-        state is not None and state is not enabled for state, enabled in zip(told, wanted.states.values(), strict=True)
-    ):
+    pairs: list[tuple[object, object]] = [
+        (look.desired_authorizations.get(name), enabled) for name, enabled in wanted.states.items()
+    ]
+    if wanted.heartbeat_seconds is not None:
+        pairs.append((look.desired_heartbeat, timedelta(seconds=wanted.heartbeat_seconds)))
+    if any(told is not None and told != wish for told, wish in pairs):
         return False
-    return None if None in told or wanted.heartbeat_seconds is not None else True
+    return None if any(told is None for told, _ in pairs) else True
 
 
 def _shows_nothing(look: DeviceLook, wanted: SetProvisioningParameters) -> bool:

@@ -7,8 +7,9 @@ from typing import Any, Final
 import pytest
 
 from infra.ledger import Ledger
-from schemas.diffs import Diff
+from schemas.diffs import Change, Diff
 from schemas.jobs import Job, NewJob
+from schemas.ublox import Provisioning, Selector
 from services.operations import PARAMETERS
 from services.operations.previews import PREVIEWS
 from services.triggers import Looker
@@ -163,6 +164,18 @@ def test_what_would_change_is_told_and_when_it_has_there_is_nothing_more_to_do(
     assert [row["state"] for row in rows(house.ledger, "SELECT state FROM jobs")] == ["succeeded"]
     if operation != UPDATE:  # whoever asks for new keys once more gets new keys once more
         assert looked(house, operation, uid, **parameters)[0].then == "nothing"
+
+
+def test_a_heartbeat_that_somebody_else_is_about_to_change_is_set_back_and_told_so(house: House) -> None:
+    (uid,) = house.recruit(1, heartbeat_seconds=7200)
+    house.tools.ublox.provisioning.set(Selector(uids=(uid,)), Provisioning(heartbeat_seconds=86_400))
+    (diff,) = looked(house, PROVISION, uid, heartbeat_seconds=7200)
+    told = Change(what="security heartbeat", now="7200 s; 86400 s waits for the device", then="7200 s")
+    assert (diff.then, diff.changes) == ("change", [told])
+    do(house, PROVISION, uid, heartbeat_seconds=7200)
+    beat(house, PROVISION)
+    assert [row["state"] for row in rows(house.ledger, "SELECT state FROM jobs")] == ["succeeded"]
+    assert house.twin.fleet.devices[uid].current.heartbeat == 7200
 
 
 @pytest.mark.parametrize(("verb", "given"), [*VERBS, (ROLL, {"new_ca": "later.example"})])

@@ -151,6 +151,7 @@ class Cloud:
             renewal_pending=None if "pending" in hidden else phone.action is not None,
             desired_action=None if hidden & {"pending", "action"} else phone.action,
             heartbeat=phone.heartbeat if properties else None,
+            desired_heartbeat=phone.wished_heartbeat or phone.heartbeat if properties else None,
             authorizations=dict(phone.enabled) if properties else {},
             desired_authorizations={**phone.enabled, **phone.wished} if properties else {},
         )

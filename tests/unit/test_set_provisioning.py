@@ -83,6 +83,31 @@ def test_what_waits_for_the_device_already_is_not_asked_for(desk: Desk, phone: P
     assert not phone.asked
 
 
+def test_a_heartbeat_that_somebody_else_is_about_to_change_is_asked_for(cloud: Cloud, desk: Desk, phone: Phone) -> None:
+    phone.heartbeat, phone.wished_heartbeat = timedelta(hours=1), timedelta(days=1)
+    job = desk.job(1, DEVICE, heartbeat_seconds=3600)
+    assert waits(desk.run_one(job))
+    assert phone.wished_heartbeat == timedelta(hours=1)
+    cloud.heartbeat(DEVICE)
+    assert desk.run_one(job) == Done(note="looked again: a heartbeat of 3600 s")
+    assert phone.heartbeat == timedelta(hours=1)
+
+
+def test_a_heartbeat_that_waits_for_the_device_already_is_not_asked_for(desk: Desk, phone: Phone) -> None:
+    phone.heartbeat, phone.wished_heartbeat = timedelta(days=1), timedelta(hours=1)
+    assert waits(desk.run_one(desk.job(1, DEVICE, heartbeat_seconds=3600)))
+    assert not phone.asked
+
+
+def test_what_came_true_is_done_though_somebody_wishes_otherwise_since(cloud: Cloud, desk: Desk, phone: Phone) -> None:
+    job = desk.job(1, DEVICE, heartbeat_seconds=3600)
+    assert waits(desk.run_one(job))
+    cloud.heartbeat(DEVICE)
+    phone.wished_heartbeat = timedelta(days=1)
+    assert desk.run_one(job) == Done(note="looked again: a heartbeat of 3600 s")
+    assert phone.wished_heartbeat == timedelta(days=1)
+
+
 def test_where_the_service_shows_no_properties_its_answer_is_all_there_is(cloud: Cloud, desk: Desk) -> None:
     cloud.hides.add("properties")
     job = desk.job(1, DEVICE, **ON)

@@ -121,6 +121,7 @@ def test_a_device_is_read_in_full() -> None:
         desired_action="RENEW",
         rotation=RotationPolicy(type=RotationType.AUTOMATIC, days=3),
         heartbeat=timedelta(days=1),
+        desired_heartbeat=timedelta(hours=1),
         last_seen=datetime(2020, 4, 20, 19, 0, 36, tzinfo=UTC),
         authorizations={"LocalDPR": True, "LocalC2C": False},
         desired_authorizations={"ZTPV1": True},

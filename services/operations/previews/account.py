@@ -168,10 +168,8 @@ class _Provisioning(_Group):
             look = self._stage.looks[uid]
             for name, enabled in wish.authorizations.items():
                 self._authorization(look, name.value, enabled=enabled)
-            seconds = wish.heartbeat_seconds
-            if seconds is not None and look.heartbeat != timedelta(seconds=seconds):
-                now = UNSHOWN if look.heartbeat is None else f"{look.heartbeat.total_seconds():.0f} s"
-                self._stage.change(uid, "security heartbeat", now, f"{seconds} s")
+            if wish.heartbeat_seconds is not None:
+                self._heartbeat(look, timedelta(seconds=wish.heartbeat_seconds))
 
     def _authorization(self, look: DeviceLook, name: str, *, enabled: bool) -> None:
         """Where u-blox tells authorizations, one that is not named is disabled."""
@@ -183,6 +181,19 @@ class _Provisioning(_Group):
         if shall not in {None, has}:
             now += f"; {_state(enabled=bool(shall))} waits for the device"
         self._stage.change(look.uid, name, now, _state(enabled=enabled))
+
+    def _heartbeat(self, look: DeviceLook, wished: timedelta) -> None:
+        has, shall = look.heartbeat, look.desired_heartbeat
+        if has == wished and shall in {None, wished}:
+            return
+        now = UNSHOWN if has is None else _seconds(has)
+        if shall is not None and shall != has:
+            now += f"; {_seconds(shall)} waits for the device"
+        self._stage.change(look.uid, "security heartbeat", now, _seconds(wished))
+
+
+def _seconds(heartbeat: timedelta) -> str:
+    return f"{heartbeat.total_seconds():.0f} s"
 
 
 def _state(*, enabled: bool) -> str:
