@@ -205,12 +205,16 @@ class DeviceWork:
     Attributes:
         under_way: they wait or run.
         asked: of these, those whose request u-blox has or may have, so that the device is waited for.
+        held_up: of those under way, those that would ask now, but for a limit, a worker or a failing u-blox.
         parked: they wait for a person.
+        enabling: not operations, but the authorizations that the asked ones enable.
     """
 
     under_way: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
+    held_up: tuple[str, ...] = ()
     parked: tuple[str, ...] = ()
+    enabling: tuple[str, ...] = ()
 
 
 NO_WORK: Final = DeviceWork()

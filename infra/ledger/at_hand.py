@@ -1,21 +1,22 @@
 """What is at hand for a device, for conditions of the playbook."""
 
 import json
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from infra.ledger.engine import Database
 from infra.ledger.tables import OPEN_STATES
 from infra.ledger.weighing import VALUES
-from schemas.jobs import lock_key_of
+from schemas.jobs import State, lock_key_of
 from schemas.playbook import NO_WORK, DeviceWork
 
 _OPEN: Final = {
     dialect: text(
-        f"SELECT lock_key, operation, progress FROM jobs WHERE lock_key IN (SELECT value FROM {values})"  # noqa: S608 - constants only
-        f" AND {OPEN_STATES} ORDER BY id"
+        "SELECT lock_key, operation, state, parameters, progress FROM jobs"  # noqa: S608 - constants only
+        f" WHERE lock_key IN (SELECT value FROM {values}) AND {OPEN_STATES} ORDER BY id"
     )
     for dialect, values in VALUES.items()
 }
@@ -30,6 +31,8 @@ _PARKED: Final = {
 
 _UBLOX: Final = "ublox.work"
 """Any operation of u-blox: its devices share a lock."""
+
+_PROVISION: Final = "ublox.set_provisioning"
 
 
 class AtHand:
@@ -65,20 +68,29 @@ def _work_of(database: Database, devices: frozenset[str]) -> dict[str, DeviceWor
         dialect = connection.dialect.name
         rows = connection.execute(_OPEN[dialect], {"keys": json.dumps(list(by_key))}).all()
         parked = connection.execute(_PARKED[dialect], {"keys": json.dumps(list(devices))}).all()
-    under_way = _gathered((by_key[row.lock_key], row.operation) for row in rows)
-    asked = _gathered((by_key[row.lock_key], row.operation) for row in rows if "asked" in json.loads(row.progress))
-    waiting = _gathered((row.target, row.operation) for row in parked)
+    found: defaultdict[str, defaultdict[str, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
+    for row in rows:
+        for field, name in _seen_of(row):
+            found[by_key[row.lock_key]][field][name] = None
+    for row in parked:
+        found[row.target]["parked"][row.operation] = None
     return {
-        device: DeviceWork(
-            under_way=under_way.get(device, ()), asked=asked.get(device, ()), parked=waiting.get(device, ())
-        )
-        for device in under_way.keys() | waiting.keys()
+        device: DeviceWork(**{field: tuple(names) for field, names in fields.items()})
+        for device, fields in found.items()
     }
 
 
-def _gathered(rows: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    """The operations of each device, each once."""
-    found: dict[str, dict[str, None]] = {}
-    for device, operation in rows:
-        found.setdefault(device, {})[operation] = None
-    return {device: tuple(operations) for device, operations in found.items()}
+def _seen_of(row: Row[Any]) -> Iterator[tuple[str, str]]:
+    """What an open job is told as: fields of `DeviceWork`, and what stands there."""
+    yield "under_way", row.operation
+    if "asked" in json.loads(row.progress):
+        yield "asked", row.operation
+        yield from (("enabling", name) for name in _enabled_by(row))
+    elif row.state in {State.HELD, State.DUE}:
+        yield "held_up", row.operation
+
+
+def _enabled_by(row: Row[Any]) -> Iterator[str]:
+    if row.operation == _PROVISION:
+        wished = json.loads(row.parameters).get("authorizations") or {}
+        yield from (name for name, state in wished.items() if state == "ENABLED")

@@ -15,9 +15,10 @@ from services.operations import PARAMETERS
 from services.planner import CHUNK, Planner
 from services.playbook import Playbook, default_text, load_playbook
 from tests.conftest import Clock
-from tests.support.ledger import DEVICE, RENEW, ROTATE, arrival, claim, device, event_row, rows, settle
+from tests.support.ledger import DEVICE, RENEW, ROTATE, arrival, ask, claim, device, event_row, rows, settle, wish
 from tests.support.works import Bell, take_away
 
+PROVISION = "ublox.set_provisioning"
 CERTIFICATE = {"CertificateSerialNumber": "73068c91", "ExpirationDate": "2026-06-09T19:39Z"}
 
 
@@ -153,6 +154,34 @@ def test_a_renewal_that_was_asked_for_and_not_confirmed_is_an_alarm_in_the_last_
     assert told[0] == []
     assert len(told[1]) == 1
     assert told[1][0].startswith("A certificate ends within 7 days and its renewal is not confirmed")
+
+
+def test_a_renewal_that_never_got_as_far_as_u_blox_is_an_alarm_in_the_last_week_too(
+    ledger: Ledger, clock: Clock, planner: Planner
+) -> None:
+    for days in (30, 7):
+        tell(ledger, clock, EventType.CERTIFICATE_EXPIRATION, DaysToExpiration=days, **CERTIFICATE)
+        with capture_logs() as logs:
+            planner.plan_waiting()
+    assert jobs(ledger) == [(RENEW, DEVICE, "due")]
+    assert len([log for log in logs if log["event"] == "alert"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("wished", "alerts"),
+    [({"heartbeat_seconds": 3600}, 1), ({"authorizations": {"LocalC2CKeyPairing": "ENABLED"}}, 0)],
+)
+def test_key_pairing_is_an_alarm_unless_that_very_change_waits_for_the_device(
+    ledger: Ledger, clock: Clock, planner: Planner, wished: dict[str, Any], alerts: int
+) -> None:
+    ask(ledger, clock(), wish(DEVICE, PROVISION, **wished))
+    (job,) = claim(ledger, clock(), PROVISION)
+    settle(ledger, clock(), job, State.AWAITING, progress={"asked": "taken"})
+    states = [{"Name": "LocalC2CKeyPairing", "State": "ENABLED"}]
+    tell(ledger, clock, EventType.PROPERTIES_CHANGE, CurrentProperties={"Authorizations": states})
+    with capture_logs() as logs:
+        planner.plan_waiting()
+    assert len([log for log in logs if log["event"] == "alert"]) == alerts
 
 
 def test_a_condition_that_cannot_be_told_is_noted_in_the_verdict_and_the_log(

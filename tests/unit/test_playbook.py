@@ -259,11 +259,12 @@ def test_every_rule_says_how_it_saw_the_event() -> None:
         (DeviceWork(), False),
         (DeviceWork(under_way=(RENEWAL,)), False),  # it waits for its time
         (DeviceWork(under_way=(RENEWAL,), asked=(RENEWAL,)), True),
+        (DeviceWork(under_way=(RENEWAL,), held_up=(RENEWAL,)), True),
         (DeviceWork(parked=("ublox.rotate_e2e_key", RENEWAL)), True),
         (DeviceWork(asked=("ublox.rotate_e2e_key",)), False),
     ],
 )
-def test_a_renewal_that_was_asked_for_and_not_confirmed_is_an_alarm_a_week_before_the_end(
+def test_a_renewal_that_was_begun_and_not_confirmed_is_an_alarm_a_week_before_the_end(
     work: DeviceWork, *, alarmed: bool
 ) -> None:
     notice = event(EventType.CERTIFICATE_EXPIRATION, {"DaysToExpiration": 7})
@@ -272,11 +273,13 @@ def test_a_renewal_that_was_asked_for_and_not_confirmed_is_an_alarm_a_week_befor
     assert [wish.parameters["when"] for wish in decision.jobs] == ["now"]
 
 
-@pytest.mark.parametrize(("under_way", "alarmed"), [((), True), (("ublox.set_provisioning",), False)])
-def test_key_pairing_that_nobody_has_asked_for_is_an_alarm(under_way: tuple[str, ...], *, alarmed: bool) -> None:
-    decision = SHIPPED.decide(
-        event(EventType.PROPERTIES_CHANGE, pairing("ENABLED")), work_of=lambda _device: DeviceWork(under_way=under_way)
-    )
+@pytest.mark.parametrize(
+    ("enabling", "alarmed"), [((), True), (("LocalDPR",), True), (("LocalDPR", "LocalC2CKeyPairing"), False)]
+)
+def test_key_pairing_that_nobody_has_asked_for_is_an_alarm(enabling: tuple[str, ...], *, alarmed: bool) -> None:
+    provision = ("ublox.set_provisioning",)
+    work = DeviceWork(under_way=provision, asked=provision, enabling=enabling)
+    decision = SHIPPED.decide(event(EventType.PROPERTIES_CHANGE, pairing("ENABLED")), work_of=lambda _device: work)
     assert bool(decision.alerts) is alarmed
     assert decision.confirms == CHANGES
 

@@ -102,7 +102,7 @@ EXPECTED_FAULTS = [
     ),
     (
         "line 7, rule 1 ('Bad Name'), when: unknown variable evnt; a condition sees only event, with type, device, ca,"
-        " payload, days_to_expiration, text, and device, with under_way, asked, parked"
+        " payload, days_to_expiration, text, and device, with under_way, asked, held_up, parked, enabling"
     ),
     (
         "line 10, rule 1 ('Bad Name'), step 1, operation: expected one of centagate.register_token,"
@@ -215,7 +215,7 @@ def test_every_fault_is_listed_at_once_with_its_place() -> None:
         ),
         (
             playbook(one_rule("alert = 'x'\nwhen = \"'x' in device.parking\"")),
-            "when: device has no parking; expected one of under_way, asked, parked",
+            "when: device has no parking; expected one of under_way, asked, held_up, parked, enabling",
         ),
         (playbook(one_rule("when = 3\nalert = 'x'")), "when: expected text, not 3"),
         (playbook(one_rule("alert = 'x'", trigger="")), "on: expected exactly one of event, schedule, manual"),
