@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
-from schemas.errors import Busy, Refused
+from schemas.errors import Busy, OurFault, Refused
 from schemas.ublox import (
     EVERY,
     Authorization,
@@ -139,7 +139,11 @@ def test_a_root_ca_is_created_proven_left_and_deleted(client: Ublox, twin: Twin,
     assert seen.renew_before_days == 90
     with pytest.raises(Refused):
         client.authorities.create(OTHER_CA, 3650, 365)
-    client.authorities.set_renewal_lead(OTHER_CA, 30, device_validity_days=365)
+    with pytest.raises(OurFault, match="a device certificate lives for 365") as caught:
+        client.authorities.set_renewal_lead(OTHER_CA, 365)
+    assert caught.value.sent is False
+    client.authorities.set_renewal_lead(OTHER_CA, 30)
+    assert [look.renew_before_days for look in client.authorities.walk(OTHER_CA)] == [30]
     root = x509.load_pem_x509_certificate((made.pem or "").encode())
     proof = x509.load_pem_x509_certificate(client.authorities.proof_of_possession(OTHER_CA, CODE).encode())
     proof.verify_directly_issued_by(root)

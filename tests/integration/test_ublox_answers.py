@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -92,6 +93,18 @@ def test_a_new_authority_is_as_it_is_told_to_be(service: Service, client: Ublox)
     look = client.authorities.create(CA, 3650, 365)
     assert (look.ca_validity_days, look.device_validity_days, look.pem) == (1825, 365, "-\n-")
     assert look.promised_until == datetime(2026, 4, 20, 19, 0, 36, tzinfo=UTC) + timedelta(days=1825)
+
+
+@pytest.mark.parametrize(
+    "told", [[], [{"CAName": CA}], [{"CAName": "other.example", "DeviceCertificateValidity": 365}]]
+)
+def test_no_lead_is_set_where_nobody_knows_how_long_certificates_live(
+    service: Service, client: Ublox, upstream: Upstream, told: list[dict[str, Any]]
+) -> None:
+    service.reply = Reply(body={"CAs": told})
+    with pytest.raises(OurFault, match="u-blox does not tell how long device certificates"):
+        client.authorities.set_renewal_lead(CA, 30)
+    assert {call.path for call in upstream.calls} <= {"/authenticate", "/ztp/rootca/get"}
 
 
 def test_a_write_that_is_answered_with_nothing_is_done(service: Service, client: Ublox) -> None:

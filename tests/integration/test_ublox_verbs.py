@@ -62,6 +62,7 @@ BAD: Final[list[tuple[str, Verb]]] = [
     ("3650", lambda u, _: u.certificates.renew([UID], CA, 3651)),
     ("lives for 30", lambda u, _: u.authorities.create(CA, 3650, 30, 30)),
     ("lives for 30", lambda u, _: u.authorities.set_renewal_lead(CA, 60, device_validity_days=30)),
+    ("equal to 365", lambda u, _: u.authorities.set_renewal_lead(CA, 366)),
     ("outlives", lambda u, _: u.authorities.create(CA, 1825, 1826)),
     ("exactly one", lambda u, _: u.certificates.update([UID], CA, serials=["a0"])),
     ("exactly one", lambda u, _: u.certificates.update([], CA)),

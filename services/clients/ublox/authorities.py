@@ -57,14 +57,20 @@ class Authorities:
         Args:
             name: of the CA.
             days: 1 to 365.
-            device_validity_days: how long the CA's certificates live, where that is known; `days` must be fewer.
+            device_validity_days: how long the CA's certificates live; `days` must be fewer. Without it u-blox is asked.
+
+        Raises:
+            OurFault: certificates would be renewed before they are made, or nobody knows how long they live.
         """
+        request = self._caller.ask(RootCaUpdate, ca_name=name, renew_before_days=days)
+        life = device_validity_days or self._device_life(name)
+        if life is None:
+            raise _wrong_lead(f"u-blox does not tell how long device certificates of {name} live, so say it")
         try:
-            check_lead(days, device_validity_days)
+            check_lead(days, life)
         except ValueError as error:
-            text = f"{RootCaUpdate.path} would be wrong: {error}"
-            raise OurFault(text, call=RootCaUpdate.path, sent=False) from None
-        return self._caller.write(RootCaUpdate, ca_name=name, renew_before_days=days)
+            raise _wrong_lead(error) from None
+        return self._caller.call(request).message
 
     def crls(self, names: Collection[str] = ()) -> dict[str, bytes]:
         """Ask for the revocation lists of CAs, PEM or DER by name (``/ztp/rootca/crl/get``); of all without a name.
@@ -97,6 +103,9 @@ class Authorities:
             raise OurFault(text, call=answer.path, status=answer.status) from None
         return pem
 
+    def _device_life(self, name: str) -> int | None:
+        return next((look.device_validity_days for look in self.walk(name) if look.name == name), None)
+
     def delete(self, name: str) -> str:
         """Delete a root CA (``/ztp/rootca/delete``).
 
@@ -104,3 +113,7 @@ class Authorities:
             Refused: a device has it or is to get it, or a profile is linked to it.
         """
         return self._caller.write(RootCaDelete, ca_name=name)
+
+
+def _wrong_lead(reason: object) -> OurFault:
+    return OurFault(f"{RootCaUpdate.path} would be wrong: {reason}", call=RootCaUpdate.path, sent=False)
