@@ -27,6 +27,8 @@ UpstreamAddress = Annotated[str, AfterValidator(rules.upstream_address)]
 CallRate = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$")]
 PathPrefix = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")]
 ExistingFile = Annotated[Path, AfterValidator(rules.readable_file)]
+GetEndpoint = Literal["/apiversion", "/notification/webhook/get"]
+"""Calls of u-blox without a body; the document tells the method of nearly none."""
 
 SHORTEST_SECRET_KEY: Final = 16
 """The key inside a Sentry DSN is masked on its own when it is this long; real ones have 32 characters."""
@@ -88,6 +90,10 @@ class Settings(BaseModel):
         "Bearer",
         pattern=r"^[A-Za-z0-9._~-]*$",
         description="Word before the AuthToken in the Authorization header; empty sends the bare token.",
+    )
+    ublox_get_endpoints: Annotated[tuple[GetEndpoint, ...], BeforeValidator(rules.words)] = Field(
+        (),
+        description="Which of /apiversion and /notification/webhook/get u-blox is asked with GET; all else is a POST.",
     )
     ublox_timeout: Seconds = Field(30.0, description="Seconds that one call to u-blox may take.")
     ublox_ca_file: ExistingFile | None = Field(
@@ -232,7 +238,9 @@ def _shown(name: str, value: object, redactor: Redactor) -> str:
         return "not set"
     if isinstance(value, SecretStr):
         return redactor.text(value.get_secret_value()) if name in _URLS else "set"
-    return f"{len(value)} set" if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return f"{len(value)} set" if name in SECRET_FIELDS else " ".join(value) or "none"
+    return str(value)
 
 
 def _passwords(url: SecretStr) -> set[str]:
@@ -264,7 +272,9 @@ def describe() -> list[Variable]:
 def _default_text(default: object, *, required: bool) -> str:
     if required:
         return "required"
-    return "" if default is None else str(default.get_secret_value() if isinstance(default, SecretStr) else default)
+    if default in (None, ()):
+        return ""
+    return str(default.get_secret_value() if isinstance(default, SecretStr) else default)
 
 
 def _described(name: str) -> str:

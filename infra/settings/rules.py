@@ -110,6 +110,11 @@ def upstream_address(url: str) -> str:
     return address
 
 
+def words(value: object) -> object:
+    """Take a list apart that is written with blanks or commas."""
+    return tuple(dict.fromkeys(value.replace(",", " ").split())) if isinstance(value, str) else value
+
+
 def webhook_tokens(value: object) -> object:
     """Read one whole Authorization value per line; every bad line is named by its number."""
     if not isinstance(value, str):

@@ -15,7 +15,7 @@ from schemas.references import SecretReference
 from services.clients.centagate import Administrator, Centagate
 from services.clients.guards import Guards
 from services.clients.transport import Bounds
-from services.clients.ublox import Ublox
+from services.clients.ublox import Dialect, Ublox
 from services.fleet import Inventory
 from services.fleet.access import FleetTaps
 from services.fleet.centagate import FleetCentagate
@@ -50,7 +50,7 @@ def make_ublox(settings: Settings, guards: Guards | None = None) -> Ublox:
         api_key=key,
         api_secret=secret,
         transport=guards.transport("ublox", "u-blox", url, ca_file=ca_file, bounds=bounds),
-        scheme=settings.ublox_auth_scheme,
+        dialect=Dialect(scheme=settings.ublox_auth_scheme, by_get=settings.ublox_get_endpoints),
         coordination=guards.coordination,
     )
 

@@ -1,19 +1,21 @@
 """The client and the twin were written apart, each from the document; here they meet."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
+from typing import get_args
 
 import pytest
 from cryptography import x509
 from pydantic import SecretStr
 
+from infra.settings.model import GetEndpoint
 from schemas.errors import OurFault, Refused, TryAgain
 from schemas.events import EventType
 from schemas.ublox import Detail, DeviceLook, RotationPolicy, RotationType, Suspect, WebhookLook
 from services.clients.transport import Transport
-from services.clients.ublox import Ublox
+from services.clients.ublox import Dialect, Ublox
 from services.sandbox.server import running
 from services.sandbox.ublox import notices
 from services.sandbox.ublox.app import build
@@ -26,10 +28,17 @@ def twin() -> Twin:
     return Twin()
 
 
+@contextmanager
+def a_client(twin: Twin, by_get: Collection[str] = ()) -> Iterator[Ublox]:
+    key, secret, dialect = SecretStr(API_KEY), SecretStr(API_SECRET), Dialect(by_get=by_get)
+    with running(build(twin)) as address, closing(Transport(f"{address.url}/v1")) as transport:
+        yield Ublox(address.url, api_key=key, api_secret=secret, transport=transport, dialect=dialect)
+
+
 @pytest.fixture
 def client(twin: Twin) -> Iterator[Ublox]:
-    with running(build(twin)) as address, closing(Transport(f"{address.url}/v1")) as transport:
-        yield Ublox(address.url, api_key=SecretStr(API_KEY), api_secret=SecretStr(API_SECRET), transport=transport)
+    with a_client(twin) as made:
+        yield made
 
 
 def recruited(twin: Twin, count: int, *, heartbeat: float) -> list[str]:
@@ -42,6 +51,12 @@ def look_until(client: Ublox, uid: str, wanted: Callable[[DeviceLook], bool]) ->
         assert time.monotonic() < deadline
         time.sleep(0.02)
     return look
+
+
+def test_what_has_no_body_is_answered_by_get_as_well(twin: Twin, client: Ublox) -> None:
+    with a_client(twin, by_get=get_args(GetEndpoint)) as getting:
+        assert getting.version() == client.version() == "1.1.1"
+        assert getting.webhooks.walk() == client.webhooks.walk() == []
 
 
 def test_devices_are_listed_and_looked_at(client: Ublox, twin: Twin) -> None:

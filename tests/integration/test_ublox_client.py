@@ -101,6 +101,18 @@ def test_the_token_may_go_bare(upstream: Upstream, account: Account) -> None:
     assert (upstream.calls[-1].authorization or "").startswith("e30.")
 
 
+def test_a_call_without_a_body_is_made_with_the_method_that_was_chosen_for_it(
+    upstream: Upstream, account: Account
+) -> None:
+    client = account.client(by_get=["/apiversion"])
+    client.version()
+    client.webhooks.walk()
+    assert [(call.method, call.path, call.content) for call in upstream.calls[1:]] == [
+        ("GET", "/apiversion", b""),
+        ("POST", "/notification/webhook/get", b"{}"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("status", "message", "kind"),
     [

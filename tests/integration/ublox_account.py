@@ -4,7 +4,7 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from infra.coordination import Coordination
 from schemas.errors import UpstreamError
 from services.clients.transport import Transport
-from services.clients.ublox import Ublox
+from services.clients.ublox import Dialect, Ublox
 from tests.integration.upstreams import Call, Reply, Upstream, scripted
 
 UID = "0002000089282245"
@@ -58,7 +58,14 @@ class Account:
     def __init__(self, service: Service, upstream: Upstream, stack: ExitStack) -> None:
         self.service, self.upstream, self._stack = service, upstream, stack
 
-    def client(self, *, redis_url: str | None = None, scheme: str = "Bearer", secret: str = SECRET) -> Ublox:
+    def client(
+        self,
+        *,
+        redis_url: str | None = None,
+        scheme: str = "Bearer",
+        secret: str = SECRET,
+        by_get: Collection[str] = (),
+    ) -> Ublox:
         """Make a client."""
         transport = self._stack.enter_context(closing(Transport(self.upstream.url, clock=self.service.clock)))
         coordination = self._stack.enter_context(closing(Coordination(redis_url))) if redis_url else None
@@ -66,7 +73,7 @@ class Account:
             self.upstream.url,
             api_key=SecretStr(KEY),
             api_secret=SecretStr(secret),
-            scheme=scheme,
+            dialect=Dialect(scheme=scheme, by_get=by_get),
             transport=transport,
             coordination=coordination,
             clock=self.service.clock,

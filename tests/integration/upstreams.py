@@ -22,6 +22,7 @@ from tests.support.ports import free_port
 class Call:
     """A request as it came; `body` is its JSON, if it is some."""
 
+    method: str
     path: str
     authorization: str | None
     headers: Mapping[str, str]
@@ -87,6 +88,7 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             call = Call(
+                method=self.command,
                 path=self.path,
                 authorization=self.headers.get("Authorization"),
                 headers=dict(self.headers),
@@ -101,6 +103,8 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
+
+        do_GET = do_POST  # noqa: N815 - so the server calls it
 
         def log_message(self, *_: object) -> None:
             pass

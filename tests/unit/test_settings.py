@@ -42,6 +42,20 @@ def test_an_empty_variable_counts_as_not_given() -> None:
     assert load(KEYTURN_CENTAGATE_AUTH_PREFIX="").centagate_auth_prefix == ""
 
 
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("", ()),
+        ("/apiversion", ("/apiversion",)),
+        (" /notification/webhook/get,/apiversion ", ("/notification/webhook/get", "/apiversion")),
+    ],
+)
+def test_endpoints_are_named_with_blanks_or_commas_between_them(given: str, read: tuple[str, ...]) -> None:
+    settings = load(KEYTURN_UBLOX_GET_ENDPOINTS=given)
+    assert settings.ublox_get_endpoints == read
+    assert settings.shown()["KEYTURN_UBLOX_GET_ENDPOINTS"] == (" ".join(read) or "none")
+
+
 def test_only_what_is_handed_over_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KEYTURN_PORT", "9001")
@@ -100,6 +114,11 @@ def test_redis_may_be_near_or_far(given: str) -> None:
         ("KEYTURN_ACCEPT_QUEUE_LIMIT", "-1", "must be greater than or equal to 1"),
         ("KEYTURN_BACKLOG_LIMIT", "9999", "must not be less than KEYTURN_ACCEPT_QUEUE_LIMIT"),
         ("KEYTURN_UBLOX_AUTH_SCHEME", "Bearer x", "must match pattern"),
+        (
+            "KEYTURN_UBLOX_GET_ENDPOINTS",
+            "/apiversion, /tag/get",
+            "must be '/apiversion' or '/notification/webhook/get', not '/apiversion, /tag/get'",
+        ),
         ("KEYTURN_UBLOX_CA_FILE", "/no/such/file", "must be the path of a file that exists"),
         ("KEYTURN_CENTAGATE_CA_FILE", "/no/such/file", "must be the path of a file that exists"),
         ("KEYTURN_CENTAGATE_PREFIX", "v2", "must match pattern"),

@@ -6,10 +6,11 @@ itself or says nothing, the client decides; each of its decisions stands here, a
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import pytest
 
+from infra.settings.model import GetEndpoint
 from schemas.ublox import Endpoint, endpoints
 from schemas.ublox.endpoints import Field
 
@@ -103,6 +104,10 @@ def test_what_is_secret_in_the_document_is_a_secret_of_the_request(path: str) ->
     sensitive = {field["name"] for field in documented(path)["fields"] if field.get("sensitive")}
     members = {field.alias: field.annotation for field in request.model_fields.values()}
     assert all("Secret" in repr(members[name]) for name in sensitive)
+
+
+def test_what_may_be_asked_by_get_has_no_body() -> None:
+    assert set(get_args(GetEndpoint)) == {endpoint.path for endpoint in endpoints() if not endpoint.fields}
 
 
 def test_a_field_says_its_type_and_its_items() -> None:

@@ -4,6 +4,7 @@ Source: Security Services REST APIs 1.1.29.
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -28,12 +29,25 @@ Which = Selector | Collection[str]
 """Devices by a selector, or simply by their ROTPublicUIDs."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dialect:
+    """How calls are written where the document does not tell, or u-blox itself does otherwise.
+
+    Attributes:
+        scheme: stands before the token; the document says bearer, u-blox's own script sends the bare token ("").
+        by_get: paths of calls without a body that are made with GET.
+    """
+
+    scheme: str = "Bearer"
+    by_get: Collection[str] = ()
+
+
 class Caller:
     """Makes the calls of one account; a call that is answered 401 is repeated once, with the token of one new log-in.
 
     Args:
         base_url: tells this account's shared session from that of another service.
-        scheme: what stands before the token.
+        dialect: how the calls are written.
         clock: the time now, with its zone.
     """
 
@@ -44,18 +58,18 @@ class Caller:
         api_key: SecretStr,
         api_secret: SecretStr,
         transport: Transport,
-        scheme: str,
+        dialect: Dialect,
         coordination: Coordination | None,
         clock: Callable[[], datetime],
     ) -> None:
         self._transport = transport
-        self._scheme = scheme
+        self._dialect = dialect
         self._clock = clock
         self._session = Session(
             api_key,
             api_secret,
             account=f"{base_url} {api_key.get_secret_value()}",
-            send=lambda step: self._post(step.request, step.auth),
+            send=lambda step: self._send(step.request, step.auth),
             coordination=coordination,
             clock=lambda: clock().timestamp(),
         )
@@ -89,10 +103,10 @@ class Caller:
             UpstreamError: one of its kinds, by what is to be done next.
         """
         token = self._session.token()
-        answer = self._post(request, token)
+        answer = self._send(request, token)
         if answer.status == HTTPStatus.UNAUTHORIZED:
             token = self._session.replace(token)
-            answer = self._post(request, token)
+            answer = self._send(request, token)
             if answer.status == HTTPStatus.UNAUTHORIZED:
                 self._session.in_vain(token)
         trouble = fault(answer)
@@ -168,8 +182,10 @@ class Caller:
             text = f"{path} goes back at most {request.reaches_back} days, to {earliest:%Y-%m-%d}, not to {begins}"
             raise OurFault(text, call=path, sent=False)
 
-    def _post(self, request: UbloxRequest, auth: str | None) -> Answer:
-        headers = {} if auth is None else {"Authorization": f"{self._scheme} {auth}".strip()}
+    def _send(self, request: UbloxRequest, auth: str | None) -> Answer:
+        headers = {} if auth is None else {"Authorization": f"{self._dialect.scheme} {auth}".strip()}
+        if request.path in self._dialect.by_get:
+            return self._transport.request("GET", request.path, headers=headers)
         body: Mapping[str, Any] | bytes = request.body()
         if isinstance(request, WhitelistUpload):
             body, headers["Content-Type"] = request.written(), request.content_type

@@ -13,7 +13,7 @@ from infra.coordination import Coordination
 from schemas.ublox import ApiVersion, read_text
 from services.clients.transport import Transport
 from services.clients.ublox.authorities import Authorities
-from services.clients.ublox.caller import Caller
+from services.clients.ublox.caller import Caller, Dialect
 from services.clients.ublox.certificates import Certificates
 from services.clients.ublox.devices import Devices
 from services.clients.ublox.e2e import EndToEnd
@@ -34,7 +34,7 @@ class Ublox:
         api_key: an access key of the account.
         api_secret: its secret.
         transport: built for the base URL.
-        scheme: what stands before the token; the document says bearer, u-blox's own script sends the bare token ("").
+        dialect: how its calls are written.
         coordination: shares the session between processes; without it each process has its own.
         clock: the time now, with its zone.
     """
@@ -46,7 +46,7 @@ class Ublox:
         api_key: SecretStr,
         api_secret: SecretStr,
         transport: Transport,
-        scheme: str = "Bearer",
+        dialect: Dialect | None = None,
         coordination: Coordination | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -55,7 +55,7 @@ class Ublox:
             api_key=api_key,
             api_secret=api_secret,
             transport=transport,
-            scheme=scheme,
+            dialect=dialect or Dialect(),
             coordination=coordination,
             clock=clock,
         )
