@@ -77,6 +77,11 @@ BAD: Final[list[tuple[str, Verb]]] = [
     ("cannot be asked by tag_names", lambda u, _: u.certificates.delete(cast("Any", Selector(tags=("roof",))))),
     ("at most 100 devices, not 101", lambda u, _: u.information.look([f"{n:016x}" for n in range(101)])),
     ("at most 100 devices, not 101", lambda u, _: u.tags.assign(["a"], uids=[f"{n:016x}" for n in range(101)])),
+    ("at most 100 certificates, not 5000", lambda u, _: u.certificates.renew([], CA, 365, serials=_many(5000))),
+    ("at most 100 certificates, not 101", lambda u, _: u.certificates.update([], CA, serials=_many(101))),
+    ("at most 100 IMEIs", lambda u, _: u.devices.change_whitelist([], WhitelistAction.ADD, _many(101))),
+    ("at most 100 DeviceSerialNumbers", lambda u, _: u.information.look(Selector(serials=tuple(_many(101))))),
+    ("at most 100 device profiles", lambda u, _: u.tags.assign(["a"], profile_uids=_many(101))),
     ("at most 180 days", lambda u, now: u.information.notices([UID], now - timedelta(days=181), now)),
     ("at most 60 days", lambda u, now: u.information.usage(now - timedelta(days=61))),
     ("to_date is before", lambda u, now: u.information.notices([UID], now, now - timedelta(days=1))),
@@ -87,6 +92,10 @@ BAD: Final[list[tuple[str, Verb]]] = [
     ("16 hexadecimal digits", lambda u, _: u.e2e.downlink_integrity("00020001003ffff")),
     ("added and deleted", lambda u, _: u.devices.upload_whitelist(_torn())),
 ]
+
+
+def _many(count: int) -> list[str]:
+    return [f"{1 + number:015}" for number in range(count)]
 
 
 def _torn() -> list[WhitelistRow]:

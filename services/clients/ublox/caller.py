@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import SecretStr, ValidationError
 
@@ -24,6 +24,15 @@ from services.clients.ublox.session import Session
 R = TypeVar("R", bound=UbloxRequest)
 T = TypeVar("T")
 H = TypeVar("H", bound=Hashable)
+
+_IDS: Final[Mapping[str, str]] = {
+    "rot_public_uids": "devices",
+    "imeis": "IMEIs",
+    "device_serial_numbers": "DeviceSerialNumbers",
+    "serial_numbers": "certificates",
+    "device_profile_uids": "device profiles",
+}
+"""Fields of requests that name what a call is about, one by one."""
 
 Which = Selector | Collection[str]
 """Devices by a selector, or simply by their ROTPublicUIDs."""
@@ -171,9 +180,9 @@ class Caller:
 
     def _check_bounds(self, request: UbloxRequest) -> None:
         path = request.path
-        uids = getattr(request, "rot_public_uids", None) or ()
-        if len(uids) > BATCH:
-            raise OurFault(f"{path} takes at most {BATCH} devices, not {len(uids)}", call=path, sent=False)
+        for field, named in _IDS.items():
+            if (count := len(getattr(request, field, None) or ())) > BATCH:
+                raise OurFault(f"{path} takes at most {BATCH} {named}, not {count}", call=path, sent=False)
         begins = getattr(request, "from_date", None)
         if request.reaches_back is None or begins is None:
             return
