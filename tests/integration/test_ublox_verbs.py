@@ -83,6 +83,7 @@ BAD: Final[list[tuple[str, Verb]]] = [
     ("at most 100 DeviceSerialNumbers", lambda u, _: u.information.look(Selector(serials=tuple(_many(101))))),
     ("at most 100 device profiles", lambda u, _: u.tags.assign(["a"], profile_uids=_many(101))),
     ("at most 180 days", lambda u, now: u.information.notices([UID], now - timedelta(days=181), now)),
+    ("at most 180 days", lambda u, now: u.information.notices([UID], now - timedelta(days=180, seconds=1), now)),
     ("at most 60 days", lambda u, now: u.information.usage(now - timedelta(days=61))),
     ("to_date is before", lambda u, now: u.information.notices([UID], now, now - timedelta(days=1))),
     ("at most one", lambda u, _: u.profiles.walk(["roof"], name="P")),
@@ -111,6 +112,12 @@ def test_bad_input_is_told_before_any_call(
     assert told in str(caught.value)
     assert caught.value.sent is False
     assert upstream.calls == []
+
+
+def test_what_lies_just_within_reach_may_be_asked_for(client: Ublox, account: Account) -> None:
+    now = account.service.clock()
+    assert list(client.information.notices([UID], now - timedelta(days=180), now)) == [[]]
+    client.information.usage(now - timedelta(days=60, hours=now.hour))  # its day is asked for, and whole
 
 
 def test_the_whitelist_is_uploaded_as_a_file(upstream: Upstream, client: Ublox) -> None:

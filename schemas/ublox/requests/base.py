@@ -19,6 +19,7 @@ class UbloxRequest(BaseModel):
         subscribed: needs an active Device Certificate Management subscription.
         billed: leaves an entry in the usage log.
         reaches_back: the most days that ``FromDate`` may lie back.
+        by_day: ``FromDate`` is a day, and not a moment.
         content_type: how the body is written.
     """
 
@@ -32,6 +33,7 @@ class UbloxRequest(BaseModel):
     subscribed: ClassVar[bool] = False
     billed: ClassVar[bool] = False
     reaches_back: ClassVar[int | None] = None
+    by_day: ClassVar[bool] = False
     content_type: ClassVar[str] = "application/json"
 
     @model_validator(mode="after")

@@ -102,6 +102,7 @@ class UsageGet(UbloxRequest):
     path: ClassVar[str] = "/device/usage/get"
     at_most_one_of: ClassVar[tuple[str, ...]] = ("rot_public_uids", "tag_names")
     reaches_back: ClassVar[int | None] = 60
+    by_day: ClassVar[bool] = True
 
     from_date: Day = Field(alias="FromDate")
     to_date: Day | None = Field(default=None, alias="ToDate")

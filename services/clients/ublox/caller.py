@@ -183,12 +183,14 @@ class Caller:
         for field, named in _IDS.items():
             if (count := len(getattr(request, field, None) or ())) > BATCH:
                 raise OurFault(f"{path} takes at most {BATCH} {named}, not {count}", call=path, sent=False)
-        begins = getattr(request, "from_date", None)
-        if request.reaches_back is None or begins is None:
+        told = getattr(request, "from_date", None)
+        if request.reaches_back is None or told is None:
             return
-        earliest = self._clock() - timedelta(days=request.reaches_back)
-        if parse_timestamp(begins).date() < earliest.date():
-            text = f"{path} goes back at most {request.reaches_back} days, to {earliest:%Y-%m-%d}, not to {begins}"
+        earliest, begins = self._clock() - timedelta(days=request.reaches_back), parse_timestamp(told)
+        too_early = begins.date() < earliest.date() if request.by_day else begins < earliest
+        if too_early:
+            limit = as_day(earliest) if request.by_day else with_offset(earliest)
+            text = f"{path} goes back at most {request.reaches_back} days, to {limit}, not to {told}"
             raise OurFault(text, call=path, sent=False)
 
     def _send(self, request: UbloxRequest, auth: str | None) -> Answer:
