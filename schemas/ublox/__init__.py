@@ -2,9 +2,10 @@
 
 from schemas.ublox.authorities import (
     AuthorityLook,
+    CrlLook,
     read_authorities,
     read_authority,
-    read_crls,
+    read_revoked,
 )
 from schemas.ublox.endpoints import (
     Endpoint,
@@ -168,6 +169,7 @@ __all__ = [
     "CertificateUpdate",
     "CloneGet",
     "CrlGet",
+    "CrlLook",
     "Detail",
     "DeviceFilter",
     "DeviceInfoGet",
@@ -232,7 +234,6 @@ __all__ = [
     "read_activity",
     "read_authorities",
     "read_authority",
-    "read_crls",
     "read_device_info",
     "read_keys",
     "read_look",
@@ -241,6 +242,7 @@ __all__ = [
     "read_profile",
     "read_properties",
     "read_provisioning",
+    "read_revoked",
     "read_serial",
     "read_suspect",
     "read_suspects",

@@ -2,13 +2,17 @@
 
 import base64
 import binascii
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from itertools import chain
+from typing import Any, Final
 
-from schemas.ublox.reading import first_moment, items, read_pem, whole_number, whole_text
+from schemas.ublox.reading import first_moment, items, read_pem, read_serial, values_of, whole_number, whole_text
 
 _NAMES: Final = ("CAName", "CertificateAuthorityName")
+_REVOKED: Final = ("SerialNumbers", "CertificateSerialNumbers")
+_SERIAL: Final = ("SerialNumber", "CertificateSerialNumber")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,6 +25,7 @@ class AuthorityLook:
         ca_validity_days: the whole life of its certificate.
         device_validity_days: the life of the certificates that it makes, unless its own end comes first.
         renew_before_days: how long before their end those are renewed by themselves.
+        raw: the item as sent.
     """
 
     name: str
@@ -30,6 +35,24 @@ class AuthorityLook:
     device_validity_days: int | None = None
     renew_before_days: int | None = None
     created_at: datetime | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CrlLook:
+    """What u-blox tells of the certificates that a root CA has revoked; nobody has looked whether it is true.
+
+    Attributes:
+        ca_name: of the CA.
+        crl: its revocation list, PEM or DER.
+        serials: of the revoked certificates, as told beside the list; nobody has signed these.
+        raw: the item as sent.
+    """
+
+    ca_name: str
+    crl: bytes | None = None
+    serials: frozenset[int] = frozenset()
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 def read_authority(item: object) -> AuthorityLook | None:
@@ -47,6 +70,7 @@ def read_authority(item: object) -> AuthorityLook | None:
         device_validity_days=whole_number(item, "DeviceCertificateValidity"),
         renew_before_days=whole_number(item, "RenewBeforeExpiration"),
         created_at=created_at,
+        raw=item if isinstance(item, dict) else {},
     )
 
 
@@ -56,17 +80,34 @@ def read_authorities(document: object) -> list[AuthorityLook]:
     return [look for look in looks if look is not None]
 
 
-def read_crls(document: object) -> dict[str, bytes]:
-    """Read an answer of ``/ztp/rootca/crl/get``: for each CA its list as PEM or DER.
+def read_revoked(document: object) -> dict[str, CrlLook]:
+    """Read an answer of ``/ztp/rootca/crl/get``: "a standard CRL string as well as serial numbers", by CA.
 
-    The document calls it "a standard CRL string", so PEM and the base64 of DER are both understood. Whether it is whole
-    nobody has looked.
+    PEM and the base64 of DER are both understood of the string.
     """
-    named = (
-        (whole_text(item, *_NAMES), whole_text(item, "CRL", "Crl", "CertificateRevocationList"))
-        for item in items(document, "CRLs")
+    looks = (_revoked(item) for item in items(document, "CRLs"))
+    return {look.ca_name: look for look in looks if look is not None}
+
+
+def _revoked(item: object) -> CrlLook | None:
+    name = whole_text(item, *_NAMES)
+    if name is None:
+        return None
+    text = whole_text(item, "CRL", "CertificateRevocationList")
+    return CrlLook(
+        ca_name=name,
+        crl=None if text is None else _crl(text),
+        serials=frozenset(_serials(item)),
+        raw=item if isinstance(item, dict) else {},
     )
-    return {name: _crl(text) for name, text in named if name is not None and text is not None}
+
+
+def _serials(item: object) -> Iterator[int]:
+    """Read plain serials, or objects that have one; the CA's own stands in no list."""
+    lists = (told for key in _REVOKED for told in values_of(item, key) if isinstance(told, list))
+    for each in chain.from_iterable(lists):
+        own = chain(*(values_of(each, key) for key in _SERIAL)) if isinstance(each, dict) else (each,)
+        yield from (serial for told in own if (serial := read_serial(told)) is not None)
 
 
 def _crl(text: str) -> bytes:

@@ -6,7 +6,7 @@ names, and none for certificates and root CAs.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from schemas.events import EventType
@@ -45,10 +45,11 @@ def as_pushed(item: object) -> dict[str, Any] | None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Suspect:
-    """A device that u-blox takes for cloned or suspicious, and why, as far as it says."""
+    """A device that u-blox takes for cloned or suspicious, and why, as far as it says; `raw` is the item as sent."""
 
     uid: str
     reason: str
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 def read_suspect(item: object) -> Suspect | None:
@@ -56,7 +57,8 @@ def read_suspect(item: object) -> Suspect | None:
     uid = first_uid(item)
     if uid is None:
         return None
-    return Suspect(uid=uid, reason=whole_text(item, "Reason", "ReasonCode", "Reasons", "Timestamp") or "")
+    reason = whole_text(item, "Reason", "ReasonCode", "Reasons", "Timestamp") or ""
+    return Suspect(uid=uid, reason=reason, raw=item if isinstance(item, dict) else {})
 
 
 def read_suspects(document: object, key: str) -> list[Suspect]:

@@ -170,6 +170,7 @@ def test_a_certificate_is_revoked_by_serial_or_device_and_the_list_says_so(clien
     crl = client.authorities.crls([DEFAULT_CA])[DEFAULT_CA]
     read = x509.load_pem_x509_crl(crl)
     assert {entry.serial_number for entry in read} >= set(serials)
+    assert client.authorities.revoked([DEFAULT_CA])[DEFAULT_CA].serials == {entry.serial_number for entry in read}
     (authority,) = client.authorities.walk(DEFAULT_CA)
     key = x509.load_pem_x509_certificate((authority.pem or "").encode()).public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from schemas.ublox import (
     CertificateLook,
+    CrlLook,
     DeviceLook,
     RotationPolicy,
     RotationType,
@@ -14,15 +15,16 @@ from schemas.ublox import (
     read_activity,
     read_authorities,
     read_authority,
-    read_crls,
     read_device_info,
     read_keys,
     read_look,
     read_profile,
     read_properties,
     read_provisioning,
+    read_revoked,
     read_serial,
     read_suspect,
+    read_suspects,
     read_tag,
     read_text,
     read_total,
@@ -80,6 +82,8 @@ KEYS = [
     ),
     *(
         "CRLs",
+        "SerialNumbers",
+        "SerialNumber",
         "CRL",
         "Certificate",
         "Key",
@@ -218,7 +222,7 @@ def test_no_answer_is_an_accident(document: object) -> None:
     read_total(document)
     read_webhooks(document)
     for read in (
-        *(read_authorities, read_authority, read_crls, read_keys, read_activity, read_profile, read_tag, read_usage),
+        *(read_authorities, read_authority, read_revoked, read_keys, read_activity, read_profile, read_tag, read_usage),
         *(read_whitelisted, read_provisioning, read_properties, read_suspect, as_pushed),
     ):
         read(document)
@@ -237,7 +241,21 @@ def test_no_answer_is_an_accident(document: object) -> None:
     ],
 )
 def test_a_revocation_list_is_pem_or_der(told: str, read: bytes) -> None:
-    assert read_crls({"CRLs": [{"CAName": "ca", "CRL": told}, {"CAName": "another"}]}) == {"ca": read}
+    looks = read_revoked({"CRLs": [{"CAName": "ca", "CRL": told}, {"CAName": "another"}, {"CRL": told}]})
+    assert looks == {"ca": CrlLook(ca_name="ca", crl=read), "another": CrlLook(ca_name="another")}
+
+
+@pytest.mark.parametrize("told", [["0a", "B0", "?"], [{"SerialNumber": "a"}, {"certificateserialnumber": "b0"}, 0.5]])
+def test_revoked_serials_are_read_beside_a_list_or_without_one(told: list[object]) -> None:
+    item = {"CAName": "ca", "CertificateSerialNumber": "c0", "SerialNumbers": told}
+    (look,) = read_revoked({"CRLs": [item]}).values()
+    assert (look, look.raw) == (CrlLook(ca_name="ca", serials=frozenset({0x0A, 0xB0})), item)
+
+
+def test_what_was_sent_of_cas_and_suspects_is_kept() -> None:
+    ca, suspect = {"CAName": "ca", "Status": "ACTIVE"}, {"ROTPublicUID": UID, "Seen": ["here", "there"]}
+    (authority,), (doubt,) = read_authorities([ca]), read_suspects([suspect], "ClonedEvents")
+    assert (authority.raw, doubt.raw) == (ca, suspect)
 
 
 @pytest.mark.parametrize(

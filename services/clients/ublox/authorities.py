@@ -8,6 +8,7 @@ from schemas.errors import OurFault
 from schemas.ublox import (
     AuthorityLook,
     CrlGet,
+    CrlLook,
     ProofOfPossession,
     RootCaCreate,
     RootCaDelete,
@@ -17,8 +18,8 @@ from schemas.ublox import (
     check_lead,
     first_uid,
     read_authority,
-    read_crls,
     read_pem,
+    read_revoked,
 )
 from schemas.ublox.reading import whole_text
 from services.clients.ublox.caller import Caller, document_of
@@ -77,8 +78,12 @@ class Authorities:
 
         They are as told: whoever relies on one reads it and checks who signed it.
         """
+        return {name: look.crl for name, look in self.revoked(names).items() if look.crl is not None}
+
+    def revoked(self, names: Collection[str] = ()) -> dict[str, CrlLook]:
+        """Ask for the same, with the serial numbers that u-blox tells beside each list."""
         request = self._caller.ask(CrlGet, ca_names=tuple(names) or None)
-        return read_crls(self._caller.call(request).json())
+        return read_revoked(self._caller.call(request).json())
 
     def devices(self, name: str) -> Iterator[str]:
         """Walk through the devices that have a certificate of a CA (``/ztp/rootca/device/get``)."""
