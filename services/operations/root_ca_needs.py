@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from schemas.errors import Busy, Refused
 from schemas.ublox import BATCH, Detail, DeviceLook
+from schemas.ublox.reading import values_of
 from services.operations.bulk import in_halves
 from services.operations.contract import Tools
 
@@ -84,7 +85,7 @@ def profiles_of(old: str, tools: Tools) -> tuple[str, ...]:
 def needs(look: DeviceLook, name: str) -> bool:
     """Whether a device has a certificate of a root CA, or shall get one."""
     has = look.certificate is not None and look.certificate.ca_name == name
-    return has or mentions(look.raw.get("DesiredProperties"), name)
+    return has or any(mentions(desired, name) for desired in values_of(look.raw, "DesiredProperties"))
 
 
 def mentions(document: Any, name: str) -> bool:

@@ -92,6 +92,18 @@ def test_a_profile_that_is_linked_to_the_old_one_is_seen(ledger: Ledger, clock: 
         assert story.old in house.twin.fleet.authorities
 
 
+def test_a_device_that_shall_get_a_certificate_of_the_old_one_keeps_it_there(ledger: Ledger, clock: Clock) -> None:
+    with house_of(ledger, clock) as house:
+        story = Story(ledger, clock, account=TwinAccount(house), devices=0)
+        (stray,) = house.recruit(1, ca_name="third-ca.example")
+        house.tools.ublox.certificates.transfer([stray], "third-ca.example", story.old)
+        story.work()
+        assert "1 device would be transferred" in story.row["reason"]
+        assert story.until_it_rests() == ["transfer", "delete"]
+        assert (story.row["state"], ca_of(house, stray)) == ("succeeded", story.new)
+        assert story.old not in house.twin.fleet.authorities
+
+
 def test_without_a_subscription_nobody_is_transferred_and_nothing_deleted(ledger: Ledger, clock: Clock) -> None:
     with house_of(ledger, clock) as house:
         story = Story(ledger, clock, account=TwinAccount(house))

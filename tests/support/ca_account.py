@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from schemas.errors import Refused
 from schemas.jobs import Job
-from schemas.ublox import AuthorityLook, CertificateLook, DeviceLook
+from schemas.ublox import AuthorityLook, DeviceLook, read_look
 
 
 class Killed(BaseException):
@@ -171,19 +171,24 @@ class Account:
     def _shown(self, uid: str, machine: Machine) -> DeviceLook:
         action = {"Action": "TRANSFER", "CAName": machine.desired} if machine.desired else {}
         action = {"Action": "UPDATE"} if machine.bare else action
-        certificate = CertificateLook(
-            serial=machine.serial, ca_name=machine.ca, expires_at=self.clock() + timedelta(days=200)
+        certificate = {
+            "CertificateAuthorityName": machine.ca,
+            "CertificateSerialNumber": f"{machine.serial:x}",
+            "ExpirationDate": (self.clock() + timedelta(days=200)).isoformat(),
+        }
+        look = read_look(
+            {
+                "ROTPublicUID": uid,
+                "CORE": {"IsBlacklisted": False, "LastSeen": self.clock().isoformat()},
+                "PROVISIONING": {
+                    "DesiredProperties": {"Zerotouch": action},
+                    "CurrentProperties": {"NetworkParameters": [{"Name": "SecurityHeartbeatInSec", "Value": 3600}]},
+                },
+                "ZTP": {} if machine.bare else certificate,
+            }
         )
-        return DeviceLook(
-            uid=uid,
-            blacklisted=False,
-            certificate=None if machine.bare else certificate,
-            renewal_pending=bool(action),
-            desired_action=action.get("Action"),
-            heartbeat=timedelta(hours=1),
-            last_seen=self.clock(),
-            raw={"DesiredProperties": {"Zerotouch": action}},
-        )
+        assert look is not None
+        return look
 
 
 def _name(common_name: str) -> x509.Name:

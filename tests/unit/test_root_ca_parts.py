@@ -70,8 +70,10 @@ def test_a_ca_is_compared_by_its_certificate_and_by_what_is_told() -> None:
 def test_a_device_needs_a_ca_that_it_has_or_is_to_get() -> None:
     held = CertificateLook(serial=1, ca_name="old", expires_at=NOW + timedelta(days=1))
     moved = CertificateLook(serial=2, ca_name="new", expires_at=NOW + timedelta(days=1))
-    wished = {"DesiredProperties": {"Zerotouch": [{"Action": "TRANSFER", "CAName": "old"}]}}
+    wished = {"PROVISIONING": {"DesiredProperties": {"Zerotouch": {"Action": "TRANSFER", "CAName": "old"}}}}
     assert needs(DeviceLook(uid="a", certificate=held), "old")
     assert needs(DeviceLook(uid="a", certificate=moved, raw=wished), "old")
-    assert not needs(DeviceLook(uid="a", certificate=moved, raw={"CurrentProperties": {"CAName": "old"}}), "old")
+    assert not needs(
+        DeviceLook(uid="a", certificate=moved, raw={"PROVISIONING": {"CurrentProperties": {"CAName": "old"}}}), "old"
+    )
     assert not needs(DeviceLook(uid="a"), "old")
