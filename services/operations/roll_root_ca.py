@@ -8,7 +8,7 @@ Where it stands is what u-blox shows, so a job that was killed goes on from ther
 be seen: that a creation or a deletion was about to be sent, and the proof, which is public.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
@@ -23,8 +23,9 @@ from services.operations.ca_names import successor_name
 from services.operations.certificate_asking import in_time, refused
 from services.operations.contract import Tools
 from services.operations.roll_parameters import RollRootCaParameters
+from services.operations.roll_words import of_deletion, of_transfers, some
 from services.operations.root_ca_needs import Survey, holders, profiles_of, survey
-from services.operations.root_ca_proof import end_of, fault_of, is_like
+from services.operations.root_ca_proof import fault_of, is_like
 from services.operations.root_ca_transfers import Transfers
 from services.operations.transfer_root_ca import TransferRootCa, TransferRootCaParameters
 
@@ -37,8 +38,6 @@ MOST_CHILDREN: Final = 1_000
 
 PATIENT: Final = 3
 """After so many attempts that failed in passing, a job that has begun waits until its next look."""
-
-_NAMED: Final = 5
 
 
 class RollRootCa:
@@ -205,12 +204,13 @@ class _Roll:
     def _transferred(self, waiting: Sequence[str], new: AuthorityLook) -> Outcome:
         self.known["devices"] = max(len(waiting), self.known.get("devices", 0))
         if TRANSFER not in self._job.approved:
-            return Ask(reason=self._plan(waiting, new), step=TRANSFER, role="admin", progress=self.known)
+            plan = of_transfers(self._old, new, len(waiting), profiles_of(self._old, self._tools))
+            return Ask(reason=plan, step=TRANSFER, role="admin", progress=self.known)
         begun = self._transfers()
         fresh = begun.fresh(waiting)
         reason = f"devices left with {self._old}: {len(waiting)} of {self.known['devices']}"
         if stuck := begun.stuck(waiting):
-            named = _some(f"{one.target} (job {one.id}, {one.state})" for one in stuck)
+            named = some(f"{one.target} (job {one.id}, {one.state})" for one in stuck)
             reason += f"; a person must look at {named}: retry what is parked, transfer by hand what is cancelled"
         if not fresh:
             return self.waits(reason)
@@ -227,14 +227,6 @@ class _Roll:
     def _transfers(self) -> Transfers:
         return Transfers(self._tools.children(self._job))
 
-    def _plan(self, waiting: Sequence[str], new: AuthorityLook) -> str:
-        said = (
-            f"the root CA {self._new} is there, until {end_of(new)}; {_devices(len(waiting))} would be transferred to"
-            f" it, each billed; whoever verifies them must trust it first: its certificate is in this job's progress"
-        )
-        profiles = profiles_of(self._old, self._tools)
-        return said + (f"; new devices still get {self._old} by the profile {_some(profiles)}" if profiles else "")
-
     def _transfer(self, uid: str) -> NewJob:
         parameters = TransferRootCaParameters(from_ca=self._old, to_ca=self._new).model_dump(mode="json")
         return NewJob(operation=TransferRootCa.name, target=uid, parameters=parameters, unless_under_way=True)
@@ -244,16 +236,11 @@ class _Roll:
         if doubt := self._not_known(found):
             return self.waits(f"{doubt}: {self._old} is not deleted meanwhile")
         if found.profiles:
-            reason = f"the device profile {_some(found.profiles)} refers to {self._old}: link it to {self._new}"
+            reason = f"the device profile {some(found.profiles)} refers to {self._old}: link it to {self._new}"
             return Parked(reason=reason, because=ParkedBecause.REFUSED)
         if DELETE not in self._job.approved:
-            reason = (
-                f"no device and no profile needs the root CA {self._old} any more,"
-                f" {_devices(found.moved)} have certificates of {self._new}"
-            )
-            if found.elsewhere:
-                reason += f" and {found.elsewhere} of others"
-            return Ask(reason=f"{reason}; it would be deleted", step=DELETE, role="admin", progress=self.known)
+            reason = of_deletion(self._old, self._new, found)
+            return Ask(reason=reason, step=DELETE, role="admin", progress=self.known)
         if late := self._holders():  # the look at all devices may have taken minutes
             return self._transferred(late, new)
         return self._deleted()
@@ -261,9 +248,9 @@ class _Roll:
     def _not_known(self, found: Survey) -> str:
         """Why nobody can tell by this look whether a device needs the old root CA; empty when it can be told."""
         if found.unseen:
-            return f"u-blox tells nothing of {_some(found.unseen)}"
+            return f"u-blox tells nothing of {some(found.unseen)}"
         if found.halfway:
-            return f"a certificate action is half done on {_some(found.halfway)}"
+            return f"a certificate action is half done on {some(found.halfway)}"
         return "u-blox lists no device at all now" if self.known.get("devices") and not found.looked else ""
 
     def _deleted(self) -> Outcome:
@@ -273,14 +260,3 @@ class _Roll:
         if self._old in there:
             return Again(reason=f"u-blox deleted {self._old}, and still shows it", progress=self.known)
         return self._gone(there)
-
-
-def _devices(count: int) -> str:
-    return "1 device" if count == 1 else f"{count} devices"
-
-
-def _some(names: Sequence[str] | Iterator[str]) -> str:
-    """The first of many names."""
-    known = list(names)
-    rest = len(known) - _NAMED
-    return ", ".join(known) if rest <= 0 else f"{', '.join(known[:_NAMED])} and {rest} more"

@@ -12,6 +12,7 @@ from services.operations.previews.account_verbs import FORETOLD, rehearse
 from services.operations.previews.sketches import diff_of, sketched
 from services.operations.roll_parameters import RollRootCaParameters
 from services.operations.roll_root_ca import TRANSFER, RollRootCa
+from services.operations.roll_words import devices
 
 
 def preview(jobs: Sequence[Job], tools: Tools) -> Mapping[int, Diff]:
@@ -44,7 +45,7 @@ def _once_agreed(asked: Ask, old: str) -> list[Change]:
     count, new = asked.progress["devices"], asked.progress["new_ca"]
     moved = Change(
         what=f"certificates of {old}",
-        now="1 device" if count == 1 else f"{count} devices",
+        now=devices(count),
         then=f"transferred to {new}, once a person agreed; billed",
     )
     return [moved, deleted]
