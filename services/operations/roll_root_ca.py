@@ -5,27 +5,28 @@ cannot be renewed. The long way round: create → proof of possession → transf
 device and profile → delete. A person agrees before the first transfer and before the deletion.
 
 Where it stands is what u-blox shows, so a job that was killed goes on from there. Its progress holds only what cannot
-be seen: that a creation or a deletion was about to be sent, and the proof, which is public.
+be seen: what was decided of the new one, that a creation or a deletion was about to be sent, and the proof, which is
+public.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from schemas.authorities import ca_of
 from schemas.errors import NotYet, Refused, TryAgain
 from schemas.jobs import Again, Ask, Awaiting, Done, Job, NewJob, Outcome, Parked, ParkedBecause, Spawn
-from schemas.ublox import AuthorityLook
+from schemas.ublox import AuthorityLook, RootCaCreate
 from services.operations.bulk import Unsent
 from services.operations.ca_names import successor_name
 from services.operations.certificate_asking import in_time, refused
 from services.operations.contract import Tools
 from services.operations.roll_parameters import RollRootCaParameters
-from services.operations.roll_words import of_deletion, of_transfers, some
+from services.operations.roll_words import of_deletion, of_transfers, some, taken, unfit
 from services.operations.root_ca_needs import Survey, holders, profiles_of, survey
-from services.operations.root_ca_proof import fault_of, is_like
+from services.operations.root_ca_proof import fault_of, filled, is_like
 from services.operations.root_ca_transfers import Transfers
 from services.operations.transfer_root_ca import TransferRootCa, TransferRootCaParameters
 
@@ -77,9 +78,9 @@ class _Roll:
     def __init__(self, job: Job, tools: Tools) -> None:
         self._job = job
         self._tools = tools
-        self._wanted = RollRootCaParameters.model_validate(job.parameters)
+        self._given = RollRootCaParameters.model_validate(job.parameters)
         self._old = ca_of(job.target) or ""
-        self._new = self._wanted.new_ca or successor_name(self._old, job.created_at)
+        self._new = self._given.new_ca or successor_name(self._old, job.created_at)
         self.known: dict[str, Any] = dict(job.progress)
 
     def outcome(self) -> Outcome:
@@ -89,9 +90,14 @@ class _Roll:
         if self._old == self._new:
             return refused("new_ca is the name of the old root CA: a new one needs another name")
         there = self._authorities()
-        if self._old not in there:
+        old = there.get(self._old)
+        if old is None:
             return self._gone(there)
-        new = self._founded(there.get(self._new))
+        try:
+            wanted = self._decided(old)
+        except ValidationError as error:
+            return refused(unfit(self._old, self._new, error))
+        new = self._founded(there.get(self._new), wanted)
         if not isinstance(new, AuthorityLook):
             return new
         return self._unproven(new) or self._moved(new)
@@ -133,39 +139,41 @@ class _Roll:
         except Refused:
             return False
 
-    def _founded(self, new: AuthorityLook | None) -> AuthorityLook | Outcome:
+    def _decided(self, old: AuthorityLook) -> RootCaCreate:
+        """What the new root CA shall be; once it was asked for, what u-blox tells of the old one changes nothing."""
+        if "request" in self.known:
+            return RootCaCreate.model_validate(self.known["request"])
+        return self._given.request(self._new, old)
+
+    def _founded(self, new: AuthorityLook | None, wanted: RootCaCreate) -> AuthorityLook | Outcome:
         """The new root CA, created unless it is there."""
         if new is None:
-            return self._created()
-        if "creating" not in self.known:
-            like = is_like(new, self._wanted.ca_validity_days, self._wanted.device_validity_days)
-            if not like:
-                what = "other validities" if like is False else "a certificate that cannot be read"
-                return refused(
-                    f"the account has a root CA {self._new} already, with {what}: name another, or delete that one"
-                )
-        self.known |= {"new_ca": new.name, "certificate": new.pem}
+            return self._created(wanted)
+        if "creating" in self.known:
+            new = filled(new, wanted)
+        elif not (like := is_like(new, wanted.ca_validity_days, wanted.device_validity_days)):
+            return refused(taken(new, wanted, readable=like is False))
+        self.known |= {"new_ca": new.name, "certificate": new.pem, "request": wanted.model_dump()}
         return new
 
-    def _created(self) -> AuthorityLook | Outcome:
+    def _created(self, wanted: RootCaCreate) -> AuthorityLook | Outcome:
         if "new_ca" in self.known:
             return refused(f"somebody has deleted the new root CA {self._new}")
         if doubt := self._doubt():
             return doubt
-        wanted, now = self._wanted, self._tools.clock()
-        self._note(creating=now.isoformat())
+        self._note(creating=self._tools.clock().isoformat(), request=wanted.model_dump())
         try:
             self._tools.ublox.authorities.create(
                 self._new, wanted.ca_validity_days, wanted.device_validity_days, wanted.renew_before_days
             )
         except Refused:  # so one that has the name is not ours
-            del self.known["creating"]
+            del self.known["creating"], self.known["request"]
             self._note()
             raise
         found = self._authorities().get(self._new)
         if found is None:
             return Again(reason=f"u-blox took the new root CA {self._new}, and does not show it", progress=self.known)
-        return self._founded(found)
+        return self._founded(found, wanted)
 
     def _doubt(self) -> Again | None:
         """While u-blox may still work on a creation whose answer is not known, there is no other."""
@@ -180,7 +188,7 @@ class _Roll:
 
     def _unproven(self, new: AuthorityLook) -> Outcome | None:
         """Make the proof of possession where one is asked for; a second one would do no harm."""
-        code = self._wanted.registration_code
+        code = self._given.registration_code
         if code is None or "proof" in self.known:
             return None
         in_time(self._job, self._tools)

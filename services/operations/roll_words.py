@@ -1,9 +1,11 @@
-"""What ``ublox.roll_root_ca`` says of its work to a person who must agree to it."""
+"""What ``ublox.roll_root_ca`` says to a person: of what it asks for, and of what it refuses."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from schemas.ublox import AuthorityLook
+from pydantic import ValidationError
+
+from schemas.ublox import AuthorityLook, RootCaCreate
 from services.operations.root_ca_needs import Survey
 from services.operations.root_ca_proof import end_of
 
@@ -21,7 +23,8 @@ def of_transfers(old: str, new: AuthorityLook, count: int, profiles: Sequence[st
     """
     said = (
         f"the root CA {new.name} is there, until {end_of(new)}; {devices(count)} would be transferred to it, each"
-        f" billed; whoever verifies them must trust it first: its certificate is in this job's progress"
+        f" billed; their certificates {_lives(new)}; whoever verifies them must trust it first: its certificate is in"
+        f" this job's progress"
     )
     return said + (f"; new devices still get {old} by the profile {some(profiles)}" if profiles else "")
 
@@ -35,6 +38,22 @@ def of_deletion(old: str, new: str, found: Survey) -> str:
     return f"{said}{others}; it would be deleted"
 
 
+def taken(there: AuthorityLook, wanted: RootCaCreate, *, readable: bool) -> str:
+    """Why a root CA that has the name of the new one already is not used."""
+    what = (
+        f"other validities than {wanted.ca_validity_days} days, and {wanted.device_validity_days} of its certificates"
+        if readable
+        else "a certificate that cannot be read"
+    )
+    return f"the account has a root CA {there.name} already, with {what}: name another, or delete that one"
+
+
+def unfit(old: str, new: str, error: ValidationError) -> str:
+    """Why a root CA cannot be what is asked for."""
+    faults = "; ".join(": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in error.errors())
+    return f"{new} cannot be as asked for, and as u-blox tells of {old} where nothing was asked for: {faults}"
+
+
 def devices(count: int) -> str:
     """A number of devices."""
     return "1 device" if count == 1 else f"{count} devices"
@@ -45,3 +64,9 @@ def some(names: Iterable[str]) -> str:
     known = list(names)
     rest = len(known) - _NAMED
     return ", ".join(known) if rest <= 0 else f"{', '.join(known[:_NAMED])} and {rest} more"
+
+
+def _lives(ca: AuthorityLook) -> str:
+    days = "an untold time" if ca.device_validity_days is None else f"{ca.device_validity_days} days"
+    lead = ca.renew_before_days
+    return f"live for {days}, " + ("with no automatic renewal" if not lead else f"renewed {lead} days before their end")

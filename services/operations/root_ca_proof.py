@@ -1,5 +1,6 @@
 """What a root CA's certificate says, and whether a proof of possession is one."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -7,7 +8,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID
 
-from schemas.ublox import AuthorityLook
+from schemas.ublox import AuthorityLook, RootCaCreate
 from services.operations.certificate_facts import read_pem
 
 _ROUNDING: Final = 1.5
@@ -23,6 +24,15 @@ def is_like(authority: AuthorityLook, validity_days: int, device_validity_days: 
         return None if authority.ca_validity_days is None else authority.ca_validity_days == validity_days
     life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
     return abs(life / timedelta(days=1) - validity_days) <= _ROUNDING
+
+
+def filled(authority: AuthorityLook, asked: RootCaCreate) -> AuthorityLook:
+    """A root CA that was created as asked; what u-blox tells of it counts, and else what it was asked for."""
+    return replace(
+        authority,
+        device_validity_days=authority.device_validity_days or asked.device_validity_days,
+        renew_before_days=authority.renew_before_days or asked.renew_before_days,
+    )
 
 
 def end_of(authority: AuthorityLook) -> str:

@@ -106,7 +106,7 @@ def test_a_device_that_shall_get_a_certificate_of_the_old_one_keeps_it_there(led
 
 def test_without_a_subscription_nobody_is_transferred_and_nothing_deleted(ledger: Ledger, clock: Clock) -> None:
     with house_of(ledger, clock) as house:
-        story = Story(ledger, clock, account=TwinAccount(house))
+        story = Story(ledger, clock, account=TwinAccount(house), renew_before_days=0)
         house.turn(subscription_active=False)
         story.until_it_rests()
         assert [child["state"] for child in story.children] == ["parked"] * 3

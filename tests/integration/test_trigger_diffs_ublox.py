@@ -200,10 +200,16 @@ def test_a_device_that_u_blox_doubts_stops_the_check_of_it(house: House) -> None
 
 def test_a_root_ca_that_would_be_rolled_is_told_as_far_as_somebody_is_asked(house: House) -> None:
     house.recruit(3)
+    old = house.twin.fleet.authorities[OLD]
+    old.device_validity_days, old.renew_before_days = 90, 20
     wanted = {"new_ca": "later.example", "ca_validity_days": 1825, "registration_code": "93078374627345905846"}
     diff, unknown = looked(house, ROLL, f"rootca:{OLD}", "rootca:nowhere", **wanted)
     assert [(change.what, change.now, change.then) for change in diff.changes] == [
-        ("root CA later.example", "none", "created, for 1825 days; its device certificates for 365"),
+        (
+            "root CA later.example",
+            "none",
+            "created, for 1825 days; its device certificates for 90, renewed 20 days before their end",
+        ),
         ("proof of possession", "none", "made for the registration code"),
         (f"certificates of {OLD}", "3 devices", "transferred to later.example, once a person agreed; billed"),
         (f"root CA {OLD}", "there", "deleted, once a person agreed and nobody needs it"),
@@ -213,7 +219,9 @@ def test_a_root_ca_that_would_be_rolled_is_told_as_far_as_somebody_is_asked(hous
     (job,) = rows(house.ledger, "SELECT * FROM jobs")
     assert job["state"] == "held"
     assert "3 devices would be transferred to it" in job["reason"]
-    assert diff.why.removeprefix("the job would come to this: ").split(", until")[0] in job["reason"]
+    assert diff.why.removeprefix("the job would come to this: ") in job["reason"]
+    new = house.twin.fleet.authorities["later.example"]
+    assert (new.device_validity_days, new.renew_before_days) == (90, 20)
 
 
 def test_a_root_ca_that_nobody_needs_is_told_to_be_deleted(house: House) -> None:

@@ -43,6 +43,12 @@ class Ca:
     name: str
     days: int
     now: datetime
+    device_days: int | None = None
+    """How long its device certificates live, where u-blox tells."""
+
+    lead: int | None = None
+    """How many days before their end they are renewed by themselves."""
+
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
 
     @property
@@ -134,12 +140,22 @@ class Account:
 
     def _walk(self, name: str | None = None) -> list[AuthorityLook]:
         told = [ca for ca in self.cas.values() if name in {None, ca.name}]
-        return [AuthorityLook(name=ca.name, pem=ca.pem, promised_until=None) for ca in told]
+        return [
+            AuthorityLook(
+                name=ca.name,
+                pem=ca.pem,
+                promised_until=None,
+                device_validity_days=ca.device_days,
+                renew_before_days=ca.lead,
+            )
+            for ca in told
+        ]
 
-    def _create(self, name: str, days: int, _device_days: int, _lead: int | None = None) -> AuthorityLook:
+    def _create(self, name: str, days: int, device_days: int, lead: int | None = None) -> AuthorityLook:
         if name in self.cas:
             raise Refused("CAName already exists", call="/ztp/rootca/create", status=400)
         self.found(name, days=days)
+        self.cas[name].device_days, self.cas[name].lead = device_days, lead
         self.created.append(name)
         return self._walk()[-1]
 

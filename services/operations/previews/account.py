@@ -155,11 +155,18 @@ class _Authorities(_Group):
         self, name: str, ca_validity_days: int, device_validity_days: int, renew_before_days: int | None
     ) -> AuthorityLook:
         end = self._stage.clock() + timedelta(days=ca_validity_days)
-        self._made.append(AuthorityLook(name=name, pem=None, promised_until=end))
+        made = AuthorityLook(
+            name=name,
+            pem=None,
+            promised_until=end,
+            device_validity_days=device_validity_days,
+            renew_before_days=renew_before_days,
+        )
+        self._made.append(made)
         lives = f"for {ca_validity_days} days; its device certificates for {device_validity_days}"
         renews = "" if renew_before_days is None else f", renewed {renew_before_days} days before their end"
         self._stage.change(name, f"root CA {name}", _NONE, f"created, {lives}{renews}")
-        return self._made[-1]
+        return made
 
 
 class _Provisioning(_Group):
