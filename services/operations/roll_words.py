@@ -24,7 +24,9 @@ def of_transfers(old: str, new: AuthorityLook, count: int, profiles: Sequence[st
     said = (
         f"the root CA {new.name} is there, until {end_of(new)}; {devices(count)} would be transferred to it, each"
         f" billed; their certificates {_lives(new)}; whoever verifies them must trust it first: its certificate is in"
-        f" this job's progress"
+        f" this job's progress, and the proof of possession where a registration_code was given; for a code that they"
+        f" give only now, reject this, and trigger the roll anew with the same parameters, new_ca={new.name} and that"
+        f" registration_code"
     )
     return said + (f"; new devices still get {old} by the profile {some(profiles)}" if profiles else "")
 

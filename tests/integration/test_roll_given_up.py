@@ -1,17 +1,15 @@
 """A root CA is rolled, and a device stays silent until its transfer is given up: how it goes on, or does not."""
 
-import json
 from types import SimpleNamespace
 
 import pytest
 
 from infra.ledger import Ledger
 from infra.ledger.steering import Order, Steer, steer
-from schemas.jobs import NewJob
 from schemas.ublox import CertificateLook, DeviceLook
 from services.schedules.renewals import try_again
 from tests.conftest import Clock
-from tests.support.ledger import ask, attempt_rows
+from tests.support.ledger import attempt_rows
 from tests.support.rolling import MOVE, ROLL, Story
 from tests.support.works import Bell
 
@@ -90,8 +88,7 @@ def test_a_second_roll_goes_past_devices_that_others_jobs_serve(
     story.runner.perform(ROLL)
     story.runner.perform(MOVE)
     assert "2 jobs of its children under way, to the end" in person(story, story.id, Steer.CANCEL)
-    parameters = json.loads(story.row["parameters"])
-    (story.id,) = ask(ledger, clock(), NewJob(operation=ROLL, target=f"rootca:{story.old}", parameters=parameters))
+    story.trigger()
     story.work()
     story.agree()
     hours(story, 24)

@@ -1,11 +1,13 @@
 """The same against the twin over HTTP, which keeps the document's guards: killed at each step, it ends the same."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 from infra.ledger import Ledger
+from services.operations.certificate_facts import read_pem
 from tests.conftest import Clock
 from tests.support.ca_account import Account, Fate
 from tests.support.rolling import CODE, Story
@@ -80,6 +82,28 @@ def test_killed_at_each_of_its_steps_and_resumed_it_ends_the_same(ledger: Ledger
             assert story.old not in house.twin.fleet.authorities, told
             assert [ca_of(house, uid) for uid in story.uids] == [story.new] * 2, told
             assert [house.twin.tally.actions["transfers"][uid] for uid in story.uids] == [1, 1], told
+
+
+def test_a_code_that_comes_once_the_new_one_is_known_is_given_to_a_roll_that_goes_on(
+    ledger: Ledger, clock: Clock
+) -> None:
+    with house_of(ledger, clock) as house:
+        story = Story(ledger, clock, account=TwinAccount(house))
+        story.work()
+        new = house.twin.fleet.authorities[story.new]
+        assert f"anew with the same parameters, new_ca={story.new} and that registration_code" in story.row["reason"]
+        assert story.reject() == "transfer"
+        story.trigger(registration_code=CODE)
+        story.work()
+        assert story.row["state"] == "held"
+        proof = read_pem(json.loads(story.row["progress"])["proof"])
+        assert proof is not None
+        proof.verify_directly_issued_by(new.root)
+        assert proof.subject.rfc4514_string() == f"CN={CODE}"
+        assert story.until_it_rests() == ["transfer", "delete"]
+        assert (story.row["state"], house.twin.fleet.authorities[story.new]) == ("succeeded", new)
+        assert [ca_of(house, uid) for uid in story.uids] == [story.new] * 3
+        assert [house.twin.tally.actions["transfers"][uid] for uid in story.uids] == [1] * 3
 
 
 def test_a_profile_that_is_linked_to_the_old_one_is_seen(ledger: Ledger, clock: Clock) -> None:

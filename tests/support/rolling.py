@@ -4,7 +4,7 @@ from datetime import timedelta
 from itertools import count
 from typing import Any, Final
 
-from infra.ledger import Ledger, Plan
+from infra.ledger import Ledger
 from infra.ledger.holding import Said, Verdict
 from infra.ledger.steering import Order, Steer, steer
 from schemas.access import Role
@@ -17,7 +17,7 @@ from services.settling import Patience
 from services.sweep import sweep
 from tests.conftest import Clock
 from tests.support.ca_account import Account, Killed
-from tests.support.ledger import LEASE, device, job_row, rows
+from tests.support.ledger import LEASE, ask, device, job_row, rows
 from tests.support.works import Bell
 
 ROLL: Final = "ublox.roll_root_ca"
@@ -40,15 +40,15 @@ class Story:
         self.uids = [device(1000 * self.number + each) for each in range(devices)]
         self.account.add(self.old, *self.uids)
         self.bell = Bell()
-        given = {"new_ca": self.new, "ca_validity_days": 1825, **more}
-        parameters = PARAMETERS[ROLL].model_validate(given).model_dump(mode="json")
-        plan = Plan(
-            event_id=None,
-            verdict="a test asks",
-            jobs=[NewJob(operation=ROLL, target=f"rootca:{self.old}", parameters=parameters)],
-        )
-        with ledger.database.writing() as connection:
-            ((self.id,),) = ledger.planning.add(connection, [plan], clock()).due.values()
+        self.given = {"new_ca": self.new, "ca_validity_days": 1825, **more}
+        self.trigger()
+
+    def trigger(self, **more: Any) -> None:
+        """A person triggers the roll, or triggers it anew, with more than before."""
+        self.given |= more
+        parameters = PARAMETERS[ROLL].model_validate(self.given).model_dump(mode="json")
+        wish = NewJob(operation=ROLL, target=f"rootca:{self.old}", parameters=parameters)
+        (self.id,) = ask(self.ledger, self.clock(), wish)
 
     @property
     def runner(self) -> Runner:
@@ -87,9 +87,16 @@ class Story:
 
     def agree(self) -> str:
         """Say yes to what the job asks; give the step."""
+        return self._say(Verdict.APPROVE)
+
+    def reject(self) -> str:
+        """Say no to it; give the step."""
+        return self._say(Verdict.REJECT)
+
+    def _say(self, verdict: Verdict) -> str:
         (hold,) = [job for job in [self.ledger.admin.job(self.id)] if job is not None]
         assert hold.asks is not None, self.row
-        said = Said(verdict=Verdict.APPROVE, actor="key:boss", role=Role.ADMIN, step=hold.asks)
+        said = Said(verdict=verdict, actor="key:boss", role=Role.ADMIN, step=hold.asks)
         with self.ledger.database.writing() as connection:
             self.ledger.holding.say(connection, self.id, said, self.clock())
         return hold.asks
