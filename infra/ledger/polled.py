@@ -14,7 +14,7 @@ _NEWEST: Final = text("SELECT coalesce(max(id), 0) FROM events")
 
 _PUSHED: Final = text("""
     SELECT device, event_type, occurred_at, body FROM events
-    WHERE device IN :devices AND occurred_at >= :since AND occurred_at < :until AND source = 'webhook'
+    WHERE device IN :devices AND occurred_at BETWEEN :first AND :last AND source = 'webhook'
 """).bindparams(bindparam("devices", expanding=True))
 
 _CAME: Final = text("""
@@ -63,9 +63,9 @@ class Polled:
         with self._database.reading() as connection:
             return int(connection.execute(_NEWEST).scalar_one())
 
-    def pushed(self, devices: Collection[str], since: datetime, until: datetime) -> list[Pushed]:
-        """What was pushed about some devices and happened in a period."""
-        bound = {"devices": sorted(devices), "since": to_us(since), "until": to_us(until)}
+    def pushed(self, devices: Collection[str], first: datetime, last: datetime) -> list[Pushed]:
+        """What was pushed about some devices and happened in a period, both its ends included."""
+        bound = {"devices": sorted(devices), "first": to_us(first), "last": to_us(last)}
         with self._database.reading() as connection:
             return [
                 Pushed(

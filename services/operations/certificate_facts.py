@@ -52,6 +52,6 @@ def is_younger(certificate: CertificateLook, evidence: Mapping[str, Any]) -> boo
     read = read_pem(certificate.pem)
     try:
         told_at = parse_timestamp(evidence.get("occurred_at"))
-        return read is not None and told_at + _COARSE < read.not_valid_before_utc
+        return read is not None and read.not_valid_before_utc - told_at > _COARSE
     except ValueError:
         return False

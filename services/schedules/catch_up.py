@@ -40,7 +40,6 @@ MOST_NAMED: Final = 1_000
 """Notices that a report names; of more it tells the number, and the events have them all."""
 
 _Page = list[dict[str, Any] | None]
-_MINUTE: Final = timedelta(minutes=1)
 
 _SECONDS: Final = re.compile(r"T\d\d:\d\d:\d\d")
 
@@ -182,7 +181,8 @@ def _not_pushed(turn: Turn, arrivals: Sequence[Arrival]) -> list[Arrival]:
     devices = {arrival.device for arrival in arrivals if arrival.device}
     if not times or not devices:
         return list(arrivals)
-    pushed = turn.means.ledger.polled.pushed(devices, min(times) - _MINUTE, max(times) + _MINUTE)
+    first, last = min(times).replace(second=0, microsecond=0), max(times).replace(second=59, microsecond=999_999)
+    pushed = turn.means.ledger.polled.pushed(devices, first, last)
     known: dict[tuple[str, str, str], list[str]] = {}
     for one in pushed:
         key = (one.device, one.event_type, _payload(one.body))

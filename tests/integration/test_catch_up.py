@@ -301,6 +301,24 @@ def test_a_notice_that_makes_no_sense_is_counted_and_sinks_no_other(house: House
     assert good["Payload"] != odd["Payload"]
 
 
+@pytest.mark.parametrize("stamp", ["0001-01-01T00:00:00", "9999-12-31T23:59:59"])
+def test_a_notice_of_the_first_or_last_of_all_days_is_known_and_holds_no_other_back(
+    stamp: str, house: House, clock: Clock
+) -> None:
+    """The first is what .NET writes for no date at all."""
+    house.only(often(clock))
+    uids = house.recruit(2)
+    odd = notices.bootstrap(house.twin.fleet.devices[uids[0]], clock()) | {"Timestamp": stamp}
+    house.twin.announce(odd)
+    push(house.ledger, odd | {"Timestamp": f"{stamp}Z"}, clock())
+    happen(house, uids[1:])
+    clock.forward(minutes=15)
+    house.work()
+    caught = house.last("catch")
+    assert (caught.detail["notices"], caught.detail["never_pushed"]) == (2, 1)
+    assert house.ledger.firings.marks("ublox.notices") == {"ublox.notices": str(to_us(clock() - timedelta(minutes=1)))}
+
+
 @pytest.mark.parametrize("value", [10**30, "half a pair \ud800"])
 def test_a_notice_that_cannot_be_written_again_is_counted_and_sinks_no_other(
     house: House, clock: Clock, value: object

@@ -258,6 +258,11 @@ def test_an_event_that_is_planned_again_after_the_replacement_revokes_nothing(
     assert isinstance(desk.run_one(desk.job(2, OTHER, event)), Done)
 
 
+def test_an_event_of_the_last_of_all_days_is_younger_than_any_certificate(desk: Desk) -> None:
+    event = {"occurred_at": "9999-12-31T23:59:59+00:00"}
+    assert isinstance(desk.run_one(desk.job(1, DEVICE, event)), Done)
+
+
 def test_a_serial_number_that_lost_its_leading_zero_is_found_before_the_call() -> None:
     with pytest.raises(ValidationError, match=r"even number of hexadecimal digits, not 31: put a 0 before it"):
         RevokeCertificateParameters(serial="1" * 31)
