@@ -2,10 +2,10 @@
 
 import re
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Generic, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from schemas.access import Role
 
@@ -34,8 +34,19 @@ def _written_out(value: object) -> object:
     raise ValueError("expected a time with its zone, such as 2026-05-10T12:00:00Z")
 
 
+def _in_utc(moment: datetime) -> datetime:
+    """The ledger gives times back in UTC, where the first and last hours of other zones have no year."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("expected a time whose year in UTC is 1 to 9999") from None
+
+
 Instant = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 """A time with its zone, written out; a number is none."""
+
+StoredInstant = Annotated[Instant, AfterValidator(_in_utc)]
+"""A time that the ledger is to keep."""
 
 Item = TypeVar("Item")
 

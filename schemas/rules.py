@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from schemas.admin import Id, Instant, KeyName, PageQuery, Reason, Shape
+from schemas.admin import Id, KeyName, PageQuery, Reason, Shape, StoredInstant
 
 LARGEST_PLAYBOOK = 256 * 1024
 
@@ -121,7 +121,7 @@ class NewWebhookToken(Shape):
     """A webhook token to make."""
 
     name: KeyName
-    ends_at: Instant | None = None
+    ends_at: StoredInstant | None = None
     reason: Reason = ""
 
 

@@ -76,9 +76,18 @@ def now() -> datetime:
 
 
 def moment(words: str | None) -> datetime | str | None:
-    """A time as somebody wrote it; what is no span before now is left to the model that takes it."""
+    """A time as somebody wrote it; what is no span before now is left to the model that takes it.
+
+    Raises:
+        InputError: it is longer ago than time goes back.
+    """
     ago = _AGO.fullmatch(words or "")
-    return words if ago is None else now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    try:
+        return words if ago is None else now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    except OverflowError:
+        raise InputError(
+            [f"{words} ago was before the year 1; expected a time, or a span such as 30m, 2h, 7d"]
+        ) from None
 
 
 def read_as(model: type[Model], **values: Any) -> Model:

@@ -126,3 +126,15 @@ def test_over_the_api_a_token_is_made_shown_once_and_ended(ledger: Ledger, clock
     assert not site.get("/webhook-tokens").json()["items"][0]["living"]
     problem(site.post("/webhook-tokens/000000000000/end"), 404)
     problem(site.get("/webhook-tokens", role=Role.OPERATOR), 403)
+
+
+@pytest.mark.parametrize("ends_at", ["9999-12-31T23:59:00-12:00", "0001-01-01T00:00:00+14:00"])
+def test_an_end_that_has_no_year_in_utc_is_refused(ends_at: str, ledger: Ledger, clock: Clock) -> None:
+    """Once stored it could never be read again, nor any token beside it."""
+    site = AdminSite(ledger, clock)
+    (fault,) = problem(site.post("/webhook-tokens", {"name": "u-blox", "ends_at": ends_at}), 422)["faults"]
+    assert fault["at"] == "body/ends_at"
+    assert "expected a time whose year in UTC is 1 to 9999" in fault["detail"]
+    latest = site.post("/webhook-tokens", {"name": "u-blox", "ends_at": "9999-12-31T23:59:00-00:00"}).json()["view"]
+    assert site.get("/webhook-tokens").json()["items"] == [latest]
+    assert site.get("/keys-and-certificates").json()["webhook_tokens"][0]["ends_at"] == latest["ends_at"]
