@@ -70,6 +70,13 @@ class Schedules:
             row = connection.execute(query, {"name": name}).one_or_none()
         return None if row is None else _schedule(row)
 
+    def find_in(self, connection: Connection, name: str) -> Schedule | None:
+        """One schedule in the caller's transaction, which nobody else changes before that ends; or None."""
+        lock = "" if self._database.is_sqlite else " FOR UPDATE"
+        query = text(f"SELECT {_COLUMNS} FROM schedules WHERE name = :name{lock}")  # noqa: S608 - constants only
+        row = connection.execute(query, {"name": name}).one_or_none()
+        return None if row is None else _schedule(row)
+
     def due(self, now: datetime) -> list[Schedule]:
         """Enabled schedules whose moment has come, the most overdue first."""
         query = text(

@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import orjson
 import typer
@@ -57,7 +57,7 @@ def list_all(*, as_json: AsJson = False) -> None:
 def show(name: Name, *, as_json: AsJson = False) -> None:
     """Show one schedule and its latest firings."""
     with _ready() as ledger:
-        schedule = _find(ledger, name, as_json=as_json)
+        schedule = ledger.schedules.find(name) or _missing(ledger, name, as_json=as_json)
         firings = ledger.firings.of(name, SHOWN)
     if as_json:
         write_json({**_fields(schedule, None), "firings": [_firing(firing) for firing in firings]})
@@ -163,9 +163,9 @@ def _switch(name: str, *, enabled: bool, reason: str, as_json: bool) -> None:
 
 def _steered(name: str, work: "Callable[[Connection, Ledger, Schedule], Any]", *, as_json: bool) -> Any:
     with _ready() as ledger:
-        schedule = _find(ledger, name, as_json=as_json)
         try:
             with ledger.database.writing() as connection:
+                schedule = ledger.schedules.find_in(connection, name) or _missing(ledger, name, as_json=as_json)
                 return work(connection, ledger, schedule)
         except InputError as error:
             fail(str(error), as_json=as_json)
@@ -182,12 +182,9 @@ def _ready() -> "Iterator[Ledger]":
         yield ledger
 
 
-def _find(ledger: "Ledger", name: str, *, as_json: bool) -> "Schedule":
-    found = ledger.schedules.find(name)
-    if found is None:
-        known = ", ".join(schedule.name for schedule in ledger.schedules.all())
-        fail(f"there is no schedule {name}; there are {known}", as_json=as_json)
-    return found
+def _missing(ledger: "Ledger", name: str, *, as_json: bool) -> NoReturn:
+    known = ", ".join(schedule.name for schedule in ledger.schedules.all())
+    fail(f"there is no schedule {name}; there are {known}", as_json=as_json)
 
 
 def _entry(reason: str) -> dict[str, str]:

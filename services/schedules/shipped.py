@@ -51,9 +51,14 @@ class Wanted:
         for schedule in mine:
             rule = rules.get(schedule.name.removeprefix(RULE_PREFIX))
             if rule is not None and spec_of(rule) != schedule.spec:
-                changed = respecified(schedule, spec_of(rule), now)
-                with self._ledger.database.writing() as connection:
-                    self._ledger.schedules.change(connection, changed)
+                self._respecify(schedule.name, spec_of(rule), now)
+
+    def _respecify(self, name: str, spec: Spec, now: datetime) -> None:
+        """Change the row as it is by now: another beat may have moved it on."""
+        with self._ledger.database.writing() as connection:
+            schedule = self._ledger.schedules.find_in(connection, name)
+            if schedule is not None and schedule.spec != spec:
+                self._ledger.schedules.change(connection, respecified(schedule, spec, now))
 
 
 def shipped(name: str, now: datetime) -> Schedule:

@@ -1,5 +1,8 @@
 """Schedules over the admin API."""
 
+import asyncio
+
+import httpx
 import pytest
 
 from infra.ledger import Ledger
@@ -16,6 +19,12 @@ def site(ledger: Ledger, clock: Clock) -> AdminSite:
     return AdminSite(ledger, clock)
 
 
+def switches(site: AdminSite) -> list[str]:
+    """What the audit tells of schedules, newest first."""
+    actions = [one.entry.action for one in site.ledger.audit.page(before=None, limit=9)]
+    return [action for action in actions if action.startswith("schedule.")]
+
+
 def test_every_schedule_is_listed_and_shown_to_a_viewer(site: AdminSite) -> None:
     listed = site.get("/schedules", role=Role.VIEWER).json()["items"]
     assert [one["name"] for one in listed] == sorted(SHIPPED)
@@ -29,8 +38,22 @@ def test_a_schedule_is_switched_by_an_admin_and_the_audit_says_so(site: AdminSit
     off = site.post("/schedules/prune/disable", {"reason": "moving"})
     assert (off.json()["enabled"], off.json()["next_due"], off.json()["revision"]) == (False, None, 2)
     assert site.post("/schedules/prune/enable").json()["next_due"] is not None
-    actions = [one.entry.action for one in site.ledger.audit.page(before=None, limit=2)]
-    assert actions == ["schedule.enable", "schedule.disable"]
+    assert switches(site) == ["schedule.enable", "schedule.disable"]
+
+
+def test_of_two_edits_of_the_same_revision_one_is_told_that_it_comes_late(site: AdminSite) -> None:
+    site.get("/schedules")
+
+    async def both() -> list[httpx.Response]:
+        bodies = [{"spec": {"cron": f"{minute} 2 * * *"}} for minute in (10, 20)]
+        match = {"If-Match": '"1"'}
+        edits = [site.send("PUT", "/schedules/prune", json=body, headers=match) for body in bodies]
+        return await asyncio.gather(*edits)
+
+    done, late = sorted(asyncio.run(both()), key=lambda answer: answer.status_code)
+    assert (done.status_code, done.headers["etag"]) == (200, '"2"')
+    assert problem(late, 412)["detail"].startswith("it was changed since you have seen it")
+    assert site.get("/schedules/prune").json()["spec"] == done.json()["spec"]
 
 
 def test_an_edit_wants_the_newest_revision_and_a_rhythm_that_makes_sense(site: AdminSite) -> None:
@@ -55,6 +78,13 @@ def test_an_operator_runs_a_schedule_now_and_a_repeat_of_the_request_does_not(si
     assert again.json() == first.json()
     assert len(site.ledger.firings.of("prune", 10)) == 1
     assert ("keyturn.ledger.prune", []) in site.rung
+
+
+def test_a_schedule_is_run_once_at_a_moment(site: AdminSite, clock: Clock) -> None:
+    assert site.post("/schedules/prune/run").status_code == 202
+    assert "fired at this very moment" in problem(site.post("/schedules/prune/run"), 409)["detail"]
+    clock.forward(seconds=1)
+    assert site.post("/schedules/prune/run").status_code == 202
 
 
 def test_a_repeat_of_an_edit_gets_the_first_answer_although_its_revision_is_old_now(site: AdminSite) -> None:

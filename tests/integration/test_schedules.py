@@ -342,6 +342,22 @@ def test_the_schedules_of_rules_follow_the_playbook(ledger: Ledger, clock: Clock
         assert ledger.schedules.find("rule:weekly") is None
 
 
+def test_a_beat_that_brings_a_rule_up_to_date_takes_no_moment_back(ledger: Ledger, clock: Clock) -> None:
+    """Between its look and its change another beat has fired the moment that it saw."""
+    with housed(ledger, clock, playbook=rules()) as house:
+        house.sweep()
+        seen = {one.name: one for one in ledger.schedules.all()}
+        monday(clock)
+        house.sweep()
+        changed = playbook_of(rules(more=', catch_up = "all"'))
+        for _ in range(2):
+            list(Wanted(ledger, lambda: changed)(seen, clock()))
+        found = ledger.schedules.find("rule:weekly")
+        assert found is not None
+        assert (found.spec.catch_up, found.revision) == ("all", 2)
+        assert found.next_due == house.last("rule:weekly").due_at + timedelta(days=7)
+
+
 def test_a_job_that_is_to_begin_later_holds_up_nobody(house: House, clock: Clock) -> None:
     later = replace(wish(), not_before=clock() + timedelta(hours=1))
     plans = [Plan(event_id=None, verdict="", jobs=[later])]

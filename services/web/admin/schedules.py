@@ -10,12 +10,14 @@ from infra.broker import PREFIX
 from infra.ledger import Connection
 from schemas.access import Role
 from schemas.admin import Why
+from schemas.errors import InputError
 from schemas.schedule_views import EditSchedule, FiringView, ScheduleLine, SchedulePath, Schedules, ScheduleView
 from schemas.schedules import Firing, Schedule
 from services.schedules.shipped import Wanted
 from services.schedules.steering import edit, enable, run
 from services.web.admin.changes import change, etag, must_match
 from services.web.admin.contract import Answer, Call, Route, not_found
+from services.web.admin.problems import Problem
 
 SHOWN: Final = 20
 """Firings of one schedule."""
@@ -36,20 +38,18 @@ def show_schedule(call: Call) -> Answer:
 
 def edit_schedule(call: Call) -> Response:
     """Give a schedule another specification."""
-    schedule, asked = _found(call), call.of(EditSchedule)
-    must_match(call, schedule.revision)
-    steer = partial(edit, spec=asked.spec)
-    return _changed(call, schedule, asked.reason, steer)
+    asked = call.of(EditSchedule)
+    return _changed(call, asked.reason, partial(edit, spec=asked.spec))
 
 
 def enable_schedule(call: Call) -> Response:
     """Switch a schedule on."""
-    return _changed(call, _found(call), call.of(Why).reason, partial(enable, enabled=True))
+    return _changed(call, call.of(Why).reason, partial(enable, enabled=True))
 
 
 def disable_schedule(call: Call) -> Response:
     """Switch a schedule off."""
-    return _changed(call, _found(call), call.of(Why).reason, partial(enable, enabled=False))
+    return _changed(call, call.of(Why).reason, partial(enable, enabled=False))
 
 
 def run_schedule(call: Call) -> Response:
@@ -57,16 +57,26 @@ def run_schedule(call: Call) -> Response:
     schedule, why = _found(call), call.of(Why)
 
     def work(connection: Connection) -> Answer:
-        now = call.means.clock()
-        return Answer(body=_firing(run(connection, call.ledger, schedule, now=now, entry=_entry(call, why.reason))))
+        now, entry = call.means.clock(), _entry(call, why.reason)
+        try:
+            return Answer(body=_firing(run(connection, call.ledger, schedule, now=now, entry=entry)))
+        except InputError as error:
+            raise Problem(409, str(error)) from None
 
     response = change(call, work)
     call.means.ring(PREFIX + schedule.kind, [])
     return response
 
 
-def _changed(call: Call, schedule: Schedule, reason: str, steer: Callable[..., Schedule]) -> Response:
+def _changed(call: Call, reason: str, steer: Callable[..., Schedule]) -> Response:
+    name = _found(call).name
+
     def work(connection: Connection) -> Answer:
+        schedule = call.ledger.schedules.find_in(connection, name)
+        if schedule is None:
+            raise not_found(f"schedule {name}")
+        if call.route.matched:
+            must_match(call, schedule.revision)
         now, entry = call.means.clock(), _entry(call, reason)
         changed = steer(connection, call.ledger, schedule, now=now, entry=entry)
         return Answer(body=_line(call, changed), headers=etag(changed.revision))
@@ -179,6 +189,7 @@ ROUTES: Final = (
         request=Why,
         response=FiringView,
         status=202,
+        problems={409: "It was fired at this very moment."},
         once=True,
         tag="schedules",
     ),
