@@ -51,6 +51,10 @@ class Spec(BaseModel):
             raise ValueError("jitter_seconds must be less than every_seconds")
         return self
 
+    def keeps_time_with(self, other: Self) -> bool:
+        """Whether both are due at the same moments, whatever they do then."""
+        return self == other.model_copy(update={"catch_up": self.catch_up, "parameters": self.parameters})
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Schedule:

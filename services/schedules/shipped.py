@@ -69,12 +69,14 @@ def shipped(name: str, now: datetime) -> Schedule:
 
 
 def respecified(schedule: Schedule, spec: Spec, now: datetime, *, enabled: bool | None = None) -> Schedule:
-    """A schedule with another specification; what was due by the old one is due no more.
+    """A schedule with another specification. In another rhythm, or where it was off, what was due is due no more.
 
     Raises:
         InputError: the specification makes no sense.
     """
     due = rhythm_of(schedule.name, schedule.kind, spec).after(now)
+    if schedule.enabled and spec.keeps_time_with(schedule.spec):
+        due = schedule.next_due
     return Schedule(
         name=schedule.name,
         kind=schedule.kind,

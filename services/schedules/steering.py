@@ -25,9 +25,13 @@ def enable(
 ) -> Schedule:
     """Switch a schedule on or off in the caller's transaction; moments that passed while it was off are not due.
 
+    One that stands so already is left as it is, with what it is due for.
+
     Raises:
         InputError: it has been changed since it was read.
     """
+    if schedule.enabled == enabled:
+        return schedule
     action = "schedule.enable" if enabled else "schedule.disable"
     return _change(connection, ledger, respecified(schedule, schedule.spec, now, enabled=enabled), action, entry)
 

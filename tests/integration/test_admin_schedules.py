@@ -1,6 +1,8 @@
 """Schedules over the admin API."""
 
 import asyncio
+from datetime import datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -41,6 +43,33 @@ def test_a_schedule_is_switched_by_an_admin_and_the_audit_says_so(site: AdminSit
     assert switches(site) == ["schedule.enable", "schedule.disable"]
 
 
+def test_a_schedule_that_stands_so_already_is_left_as_it_is_with_what_it_is_due_for(
+    site: AdminSite, clock: Clock
+) -> None:
+    due = site.get("/schedules/prune").json()["next_due"]
+    clock.forward(days=2)
+    for word, revision in (("enable", 1), ("disable", 2), ("disable", 2)):
+        switched = site.post(f"/schedules/prune/{word}")
+        assert (switched.status_code, switched.headers["etag"]) == (200, f'"{revision}"')
+        assert switched.json()["next_due"] == (due if revision == 1 else None)
+    assert switches(site) == ["schedule.disable"]
+    again = datetime.fromisoformat(site.post("/schedules/prune/enable").json()["next_due"])
+    assert again > clock(), "what passed while it was off is not made up for"
+
+
+def test_an_edit_keeps_what_is_due_unless_it_changes_when_that_is(site: AdminSite, clock: Clock) -> None:
+    shown = site.get("/schedules/certificate-scan").json()
+    clock.forward(days=2)
+    changes: list[dict[str, Any]] = [{"catch_up": "all"}, {"parameters": {"renew": False}}]
+    for revision, change in enumerate(changes, start=1):
+        body = {"spec": {**shown["spec"], **change}}
+        edited = site.call("PUT", "/schedules/certificate-scan", json=body, headers={"If-Match": f'"{revision}"'})
+        assert (edited.status_code, edited.json()["next_due"]) == (200, shown["next_due"])
+    body = {"spec": {**shown["spec"], "timezone": "Europe/Paris"}}
+    edited = site.call("PUT", "/schedules/certificate-scan", json=body, headers={"If-Match": "*"})
+    assert datetime.fromisoformat(edited.json()["next_due"]) > clock()
+
+
 def test_of_two_edits_of_the_same_revision_one_is_told_that_it_comes_late(site: AdminSite) -> None:
     site.get("/schedules")
 
@@ -54,6 +83,16 @@ def test_of_two_edits_of_the_same_revision_one_is_told_that_it_comes_late(site: 
     assert (done.status_code, done.headers["etag"]) == (200, '"2"')
     assert problem(late, 412)["detail"].startswith("it was changed since you have seen it")
     assert site.get("/schedules/prune").json()["spec"] == done.json()["spec"]
+
+
+def test_of_two_switches_at_once_both_are_done(site: AdminSite) -> None:
+    site.get("/schedules")
+
+    async def both() -> list[httpx.Response]:
+        return await asyncio.gather(*(site.send("POST", "/schedules/prune/disable", json={}) for _ in range(2)))
+
+    assert [(one.status_code, one.headers["etag"]) for one in asyncio.run(both())] == [(200, '"2"')] * 2
+    assert switches(site) == ["schedule.disable"]
 
 
 def test_an_edit_wants_the_newest_revision_and_a_rhythm_that_makes_sense(site: AdminSite) -> None:

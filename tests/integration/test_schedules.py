@@ -342,6 +342,16 @@ def test_the_schedules_of_rules_follow_the_playbook(ledger: Ledger, clock: Clock
         assert ledger.schedules.find("rule:weekly") is None
 
 
+def test_a_rule_that_changes_what_it_does_still_fires_what_was_missed(ledger: Ledger, clock: Clock) -> None:
+    """The house stands still over two Mondays, and comes back with another playbook."""
+    with housed(ledger, clock, playbook=rules()) as house:
+        house.sweep()
+        clock.forward(days=8)
+        house.playbook = playbook_of(rules(more=', catch_up = "all"'))
+        house.sweep()
+        assert states(house, "rule:weekly") == ["waiting", "waiting"]
+
+
 def test_a_beat_that_brings_a_rule_up_to_date_takes_no_moment_back(ledger: Ledger, clock: Clock) -> None:
     """Between its look and its change another beat has fired the moment that it saw."""
     with housed(ledger, clock, playbook=rules()) as house:
