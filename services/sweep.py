@@ -10,7 +10,6 @@ from infra.broker import PLAN, PREFIX, Ring
 from infra.ledger import Ledger
 from schemas.errors import LedgerUnavailable
 from schemas.jobs import State
-from services.schedules.silence import BACK
 
 RING_FOR: Final = 20
 """Ids that one message names; a worker that has found its batch rings for the rest."""
@@ -69,7 +68,7 @@ def _note_standstill(ledger: Ledger, now: datetime) -> None:
     last = ledger.upkeep.noted("last_sweep")
     if last is not None and now - last > STANDSTILL:
         log.warning("nothing was swept for a while", since=last.isoformat())
-        ledger.upkeep.note(BACK, now)
+        ledger.upkeep.note_standstill(last, now)
 
 
 def _give_back(ledger: Ledger, now: datetime) -> None:

@@ -2,11 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from infra.ledger.engine import Database
 from infra.ledger.tables import from_us, to_us
+
+MOST_STANDSTILLS: Final = 100
+"""The latest that are remembered."""
+
+_STANDSTILL: Final = "standstill:"
+"""How the note of a standstill begins; when it began follows, and its time is when it ended."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,18 +66,26 @@ class Upkeep:
     def note(self, name: str, now: datetime) -> None:
         """Remember that something happened now."""
         with self._database.writing() as connection:
-            connection.execute(
-                text(
-                    "INSERT INTO notes (name, at) VALUES (:name, :at) ON CONFLICT (name) DO UPDATE SET at = excluded.at"
-                ),
-                {"name": name, "at": to_us(now)},
-            )
+            _note(connection, name, now)
 
     def noted(self, name: str) -> datetime | None:
         """When something last happened."""
         with self._database.reading() as connection:
             at = connection.execute(text("SELECT at FROM notes WHERE name = :name"), {"name": name})
             return _moment(at.scalar_one_or_none())
+
+    def note_standstill(self, since: datetime, now: datetime) -> None:
+        """Remember that nothing ran from some time until now; the oldest of many is forgotten."""
+        with self._database.writing() as connection:
+            _note(connection, f"{_STANDSTILL}{to_us(since)}", now)
+            for name, _ in _standstills(connection)[MOST_STANDSTILLS:]:
+                connection.execute(text("DELETE FROM notes WHERE name = :name"), {"name": name})
+
+    def standstills(self) -> list[tuple[datetime, datetime]]:
+        """From when until when nothing ran, the latest first."""
+        with self._database.reading() as connection:
+            found = _standstills(connection)
+        return [(from_us(int(name.removeprefix(_STANDSTILL))), from_us(at)) for name, at in found]
 
     def prune(self, now: datetime, *, keep: timedelta, limit: int = 1_000) -> int:
         """Delete finished jobs, settled events and ended triggers older than `keep`, `limit` of each at most.
@@ -118,6 +133,19 @@ _OLD_TRIGGERS = """
         SELECT id FROM triggers t WHERE created_at < :before AND state IN ('planned', 'cancelled')
         AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.trigger_id = t.id) ORDER BY created_at LIMIT :limit)
 """
+
+
+def _note(connection: Connection, name: str, now: datetime) -> None:
+    connection.execute(
+        text("INSERT INTO notes (name, at) VALUES (:name, :at) ON CONFLICT (name) DO UPDATE SET at = excluded.at"),
+        {"name": name, "at": to_us(now)},
+    )
+
+
+def _standstills(connection: Connection) -> list[tuple[str, int]]:
+    query = text("SELECT name, at FROM notes WHERE substr(name, 1, :length) = :prefix ORDER BY at DESC")
+    rows = connection.execute(query, {"length": len(_STANDSTILL), "prefix": _STANDSTILL})
+    return [(row.name, row.at) for row in rows]
 
 
 def _moment(value: int | None) -> datetime | None:

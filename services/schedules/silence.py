@@ -2,10 +2,12 @@
 
 A source is one type of notice. Its usual pauses are those between its latest pushed notices, among the last 20 000 of
 all types. It is silent when nothing came for more than twice its longest pause, and for more than an hour; of a source
-with fewer than ten pauses nothing is said. Time in which Keyturn itself stood still counts for nobody's silence.
+with fewer than ten pauses nothing is said. Time in which Keyturn itself stood still counts for nobody's silence and for
+nobody's pause: both are measured by a clock that stood still with it.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -19,10 +21,10 @@ FEWEST: Final = 10
 TIMES: Final = 2
 SHORTEST: Final = timedelta(hours=1)
 
-BACK: Final = "back_since"
-"""The note of when the sweep went on after a standstill."""
-
 _MARK: Final = "silence:"
+
+Standstills = Sequence[tuple[datetime, datetime]]
+"""From when until when."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,24 +42,30 @@ class Alarm:
 
 def alarms_of(ledger: Ledger, now: datetime) -> list[Alarm]:
     """The silences that have begun since the last look; each is told once."""
-    back, told = ledger.upkeep.noted(BACK), ledger.firings.marks(_MARK)
+    standstills, told = ledger.upkeep.standstills(), ledger.firings.marks(_MARK)
     alarms = []
     for source, times in _by_source(ledger.polled.lately(LOOKED_AT)).items():
-        usual = usual_pause(times)
+        usual = usual_pause(times, standstills)
         if usual is None:
             continue
         last, mark = times[0], _MARK + source
-        quiet = now - max(last, back or last)
+        quiet = _running_between(last, now, standstills)
         if quiet > max(TIMES * usual, SHORTEST) and told.get(mark) != str(to_us(last)):
             words = f"no {source} for {_shown(quiet)}; its longest pause of late was {_shown(usual)}"
             alarms.append(Alarm(words=words, mark=mark, value=str(to_us(last))))
     return alarms
 
 
-def usual_pause(times: list[datetime]) -> timedelta | None:
+def usual_pause(times: Sequence[datetime], standstills: Standstills = ()) -> timedelta | None:
     """The longest pause between notices, newest first; None where there are too few to tell."""
-    pauses = [later - earlier for later, earlier in pairwise(times)]
+    pauses = [_running_between(earlier, later, standstills) for later, earlier in pairwise(times)]
     return max(pauses) if len(pauses) >= FEWEST else None
+
+
+def _running_between(earlier: datetime, later: datetime, standstills: Standstills) -> timedelta:
+    """How long Keyturn ran between two times."""
+    stood = (min(later, back) - max(earlier, since) for since, back in standstills if since < later and earlier < back)
+    return later - earlier - sum(stood, timedelta())
 
 
 def _by_source(lately: list[tuple[str, datetime]]) -> dict[str, list[datetime]]:

@@ -50,6 +50,13 @@ def happen(house: House, uids: list[str], kind: EventType = EventType.BOOTSTRAP)
     return documents
 
 
+def run_on(house: House, clock: Clock, *, minutes: int) -> None:
+    """Let time pass in which the beats never stand still."""
+    for _ in range(minutes // 5):
+        clock.forward(minutes=5)
+        house.sweep()
+
+
 def receipts(ledger: Ledger, source: str) -> list[str]:
     return [
         row["receipt"] for row in rows(ledger, "SELECT receipt FROM events WHERE source = :s ORDER BY id", s=source)
@@ -344,15 +351,13 @@ def test_a_source_that_is_quiet_for_longer_than_usual_raises_one_alarm(house: Ho
     house.only(often(clock))
     uids = house.recruit(1)
     for _ in range(12):
-        clock.forward(minutes=30)
+        run_on(house, clock, minutes=30)
         house.work()
         for document in happen(house, uids):
             push(house.ledger, document, clock())
     told = []
     for _ in range(8):
-        for _ in range(3):
-            clock.forward(minutes=5)
-            house.sweep()
+        run_on(house, clock, minutes=15)
         with capture_logs() as logs:
             house.work()
         told.append([log["alert"] for log in logs if log["event"] == "alert"])
@@ -371,6 +376,23 @@ def test_our_own_standstill_is_nobody_s_silence(house: House, clock: Clock) -> N
     clock.forward(days=1)
     house.work()
     assert house.last("catch").detail["silent"] == []
+
+
+def test_after_a_standstill_a_silence_is_found_as_soon_as_before(house: House, clock: Clock) -> None:
+    """The day in which nothing could be pushed is no usual pause of the source."""
+    house.only(often(clock))
+    uids = house.recruit(1)
+    for _ in range(2):
+        clock.forward(days=1)
+        for _ in range(12):
+            clock.forward(minutes=1)
+            house.sweep()
+            for document in happen(house, uids):
+                push(house.ledger, document, clock())
+    run_on(house, clock, minutes=65)
+    house.work()
+    words = "no DEVICE_BOOTSTRAP_EVENT for 1 h 5 min; its longest pause of late was 0 h 1 min"
+    assert house.last("catch").detail["silent"] == [words]
 
 
 def test_a_source_with_few_notices_says_nothing_of_what_is_usual() -> None:

@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 
 from infra.ledger import Health, Ledger, Plan
+from infra.ledger.upkeep import MOST_STANDSTILLS
 from schemas.jobs import State
 from tests.conftest import Clock
 from tests.support.ledger import (
@@ -67,6 +68,16 @@ def test_a_note_remembers_when_something_last_happened(ledger: Ledger, clock: Cl
     ledger.upkeep.note("last_prune", clock())
     ledger.upkeep.note("last_prune", clock.forward(hours=1))
     assert ledger.upkeep.noted("last_prune") == clock()
+
+
+def test_the_latest_standstills_are_remembered(ledger: Ledger, clock: Clock) -> None:
+    stood = []
+    for _ in range(MOST_STANDSTILLS + 2):
+        since = clock()
+        ledger.upkeep.note_standstill(since, clock.forward(minutes=6))
+        ledger.upkeep.note_standstill(since, clock.forward(minutes=1))  # its first sweep did not come to its end
+        stood.append((since, clock()))
+    assert ledger.upkeep.standstills() == stood[:1:-1]
 
 
 def test_finished_work_is_deleted_with_its_history_when_it_is_old(ledger: Ledger, clock: Clock) -> None:

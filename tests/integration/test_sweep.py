@@ -7,7 +7,6 @@ from infra.broker import PLAN, PREFIX
 from infra.ledger import Ledger
 from schemas.errors import LedgerUnavailable
 from schemas.jobs import State
-from services.schedules.silence import BACK
 from services.sweep import MAX_LOSSES, RING_FOR, sweep
 from tests.conftest import Clock
 from tests.support.ledger import (
@@ -133,12 +132,12 @@ def test_a_fault_in_the_schedules_keeps_no_job_waiting(ledger: Ledger, clock: Cl
 
 def test_a_standstill_is_noted_when_the_sweep_goes_on(ledger: Ledger, clock: Clock, bell: Bell) -> None:
     sweep_once(ledger, clock, bell)
-    clock.forward(minutes=5)
+    since = clock.forward(minutes=5)
     sweep_once(ledger, clock, bell)
-    assert ledger.upkeep.noted(BACK) is None
+    assert ledger.upkeep.standstills() == []
     clock.forward(minutes=6)
     sweep_once(ledger, clock, bell)
-    assert ledger.upkeep.noted(BACK) == clock()
+    assert ledger.upkeep.standstills() == [(since, clock())]
 
 
 def test_a_ledger_that_is_away_ends_the_sweep_and_the_next_one_makes_up_for_it(
