@@ -87,19 +87,29 @@ class Upkeep:
             found = _standstills(connection)
         return [(from_us(int(name.removeprefix(_STANDSTILL))), from_us(at)) for name, at in found]
 
-    def prune(self, now: datetime, *, keep: timedelta, limit: int = 1_000) -> int:
+    def prune(
+        self, now: datetime, *, keep: timedelta, limit: int = 1_000, events_before: datetime | None = None
+    ) -> int:
         """Delete finished jobs, settled events and ended triggers older than `keep`, `limit` of each at most.
 
         Work that is not finished stays whatever its age, and so do its children, an event that it came from, or one
         that could not be planned. So does a revocation while its device has the certificate: it bars a renewal.
+
+        Args:
+            now: the time.
+            keep: how long what has ended is kept.
+            limit: rows of each kind.
+            events_before: events that were received later stay in any case.
         """
-        bound = {"before": to_us(now - keep), "limit": limit}
+        before = now - keep
+        bound = {"before": to_us(before), "limit": limit}
+        of_events = bound if events_before is None else {**bound, "before": to_us(min(before, events_before))}
         with self._database.writing() as connection:
             old_jobs = connection.execute(text(_OLD_JOBS), bound).scalars().all()
             for statement in _FORGET_JOB:
                 if old_jobs:
                     connection.execute(text(statement), [{"id": job} for job in old_jobs])
-            old_events = connection.execute(text(_OLD_EVENTS), bound).scalars().all()
+            old_events = connection.execute(text(_OLD_EVENTS), of_events).scalars().all()
             if old_events:
                 connection.execute(text("DELETE FROM events WHERE id = :id"), [{"id": event} for event in old_events])
             old_triggers = connection.execute(text(_OLD_TRIGGERS), bound).rowcount

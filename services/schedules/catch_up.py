@@ -29,12 +29,9 @@ from infra.ledger.tables import from_us, to_us
 from schemas.events import Notification, parse_timestamp, read_notification, receipt_of, receipt_of_raw
 from services.clients.ublox import Ublox
 from services.schedules.devices import Devices
-from services.schedules.lag import WATERMARK, Lag
+from services.schedules.lag import LOOK_BACK, WATERMARK, Lag
 from services.schedules.silence import Alarm, alarms_of
 from services.schedules.turn import Found, Turn
-
-LOOK_BACK: Final = timedelta(days=180) - timedelta(hours=1)
-"""As old as FromDate may be, less what two clocks may differ."""
 
 MOST_NAMED: Final = 1_000
 """Notices that a report names; of more it tells the number, and the events have them all."""
@@ -72,7 +69,7 @@ def work(turn: Turn) -> Found:
     alarms = alarms_of(ledger, turn.means.clock()) if wanted.silence else []
     for alarm in alarms:
         log.error("alert", alert=alarm.words)
-    marks = lag.marks(until) if since < until else {}
+    marks = lag.marks(until, overlap_seconds=wanted.overlap_seconds) if since < until else {}
     marks |= {alarm.mark: alarm.value for alarm in alarms}
     return Found(
         reason=_told(counts, missed, alarms, lag),

@@ -3,11 +3,12 @@
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
 import orjson
 
+from infra.ledger import Ledger
 from infra.ledger.tables import from_us, to_us
 from services.schedules.turn import Turn
 
@@ -16,6 +17,15 @@ WATERMARK: Final = "ublox.notices"
 
 BEHIND: Final = "ublox.notices.behind"
 """The watermarks of the devices that were refused: a JSON object, microseconds by ROTPublicUID."""
+
+OVERLAP: Final = "ublox.notices.overlap"
+"""How far before the watermark for all a run looks again: seconds."""
+
+CLOCKS: Final = timedelta(hours=1)
+"""What the clocks of u-blox and of this machine may differ."""
+
+LOOK_BACK: Final = timedelta(days=180) - CLOCKS
+"""As old as FromDate may be."""
 
 MOST_BEHIND: Final = 1_000
 """Devices with a watermark of their own; when more are refused it is no device's fault, and the common one stays."""
@@ -42,12 +52,13 @@ class Lag:
         marks = turn.means.ledger.firings.marks(BEHIND)
         return cls(orjson.loads(marks.get(BEHIND, "{}")))
 
-    def marks(self, until: datetime) -> dict[str, str]:
+    def marks(self, until: datetime, *, overlap_seconds: int) -> dict[str, str]:
         """The watermarks when every device was asked."""
         if len(self.now) > MOST_BEHIND:
             return {}
         own = orjson.dumps(self.now, option=orjson.OPT_SORT_KEYS).decode()
-        return {WATERMARK: str(to_us(until))} | ({BEHIND: own} if self.known or self.now else {})
+        common = {WATERMARK: str(to_us(until)), OVERLAP: str(overlap_seconds)}
+        return common | ({BEHIND: own} if self.known or self.now else {})
 
     def told(self) -> dict[str, Any]:
         """What belongs into a firing's detail."""
@@ -65,3 +76,16 @@ class Lag:
         for uid in sorted(uids):
             found[self.known[uid]].append(uid)
         return sorted(found.items())
+
+
+def asks_since(ledger: Ledger, now: datetime) -> datetime | None:
+    """What was received before does not come again by catching up; None before its first run has ended.
+
+    What comes again is known by the event that is there, so events are not pruned until catching up has gone on.
+    """
+    marks = ledger.firings.marks(WATERMARK)
+    if WATERMARK not in marks:
+        return None
+    common = from_us(int(marks[WATERMARK])) - timedelta(seconds=int(marks.get(OVERLAP, 0)))
+    behind = map(from_us, orjson.loads(marks.get(BEHIND, "{}")).values())
+    return max(min([common, *behind]), now - LOOK_BACK) - CLOCKS

@@ -246,6 +246,51 @@ def test_a_device_that_is_refused_is_named_and_holds_no_other_back(house: House,
     assert house.ledger.firings.marks("ublox.notices.behind") == {"ublox.notices.behind": "{}"}
 
 
+def prune(house: House) -> str:
+    """Have the prune of the night keep nothing for longer than a day; give what it says."""
+    house.sweep()
+    house.performer(retention=timedelta(days=1)).perform("ledger.prune")
+    return house.last("prune-daily").reason
+
+
+def test_after_an_outage_the_prune_forgets_nothing_that_is_polled_again(house: House, clock: Clock) -> None:
+    """The outage was longer than the retention, and the prune comes first."""
+    house.only(often(clock), schedule("prune-daily", "ledger.prune", clock(), every_seconds=86_400))
+    for document in happen(house, house.recruit(1)):
+        push(house.ledger, document, clock())
+    clock.forward(minutes=15)
+    house.work()
+    clock.forward(days=3)
+    assert prune(house).endswith("events since 10 May 10:14 UTC are kept: catching up may bring them again")
+    house.work()
+    assert house.last("catch").detail["notices"] == 1
+    assert (receipts(house.ledger, "poll"), len(receipts(house.ledger, "webhook"))) == ([], 1)
+    clock.forward(days=1)
+    house.sweep()
+    house.performer().perform(CATCH_UP)
+    assert "are kept" not in prune(house)
+    assert receipts(house.ledger, "webhook") == []
+
+
+def test_what_a_device_that_is_behind_may_bring_again_is_not_pruned(house: House, clock: Clock) -> None:
+    house.only(often(clock), schedule("prune-daily", "ledger.prune", clock(), every_seconds=86_400))
+    (uid,) = house.recruit(1)
+    ublox = _Choosy(house, uid)
+    for document in happen(house, [uid]):
+        push(house.ledger, document, clock())
+    clock.forward(minutes=15)
+    house.work(ublox=ublox)
+    for _ in range(2):
+        clock.forward(days=3)
+        house.sweep()
+        house.performer(ublox=ublox).perform(CATCH_UP)
+    assert "are kept" in prune(house)
+    clock.forward(minutes=15)
+    ublox.refused.clear()
+    house.work(ublox=ublox)
+    assert (receipts(house.ledger, "poll"), len(receipts(house.ledger, "webhook"))) == ([], 1)
+
+
 def test_a_refused_device_that_leaves_the_account_is_forgotten(house: House, clock: Clock) -> None:
     house.only(often(clock))
     uids = house.recruit(2)
@@ -323,7 +368,8 @@ def test_a_notice_of_the_first_or_last_of_all_days_is_known_and_holds_no_other_b
     house.work()
     caught = house.last("catch")
     assert (caught.detail["notices"], caught.detail["never_pushed"]) == (2, 1)
-    assert house.ledger.firings.marks("ublox.notices") == {"ublox.notices": str(to_us(clock() - timedelta(minutes=1)))}
+    mark = int(house.ledger.firings.marks("ublox.notices")["ublox.notices"])
+    assert mark == to_us(clock() - timedelta(minutes=1))
 
 
 @pytest.mark.parametrize("value", [10**30, "half a pair \ud800"])
