@@ -4,7 +4,8 @@ Cron fields are read by `cronsim` on the wall clock of the schedule's zone. Wher
 
 - a time that the wall clock leaves out fires once, at the first minute after the gap;
 - a time that it shows twice fires once, the first time;
-- a schedule of every hour (hour field ``*``) knows neither: it follows real time, or an hour would have none.
+- a schedule of every hour (hour field ``*``, ``*/1``, ``0-23``) knows neither: it follows real time, or an hour would
+  have none.
 
 An interval is counted from 1970 UTC, so that every machine finds the same moments.
 """
@@ -32,6 +33,7 @@ GRACE: Final = timedelta(minutes=5)
 """A moment that is fired later than this was missed; any restart is quicker."""
 
 _MINUTE: Final = timedelta(minutes=1)
+_HOURS: Final = set(range(24))
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -64,16 +66,17 @@ class Rhythm:
             self._zone = ZoneInfo(spec.timezone)
         except (LookupError, OSError, ValueError):
             raise InputError([f"timezone: {spec.timezone} is no zone of the IANA database"]) from None
-        if spec.cron is not None:
-            self._check(spec.cron)
+        self._every_hour = spec.cron is not None and self._hours(spec.cron) == _HOURS
 
-    def _check(self, cron: str) -> None:
+    def _hours(self, cron: str) -> set[int]:
         try:
-            next(CronSim(cron, datetime(2024, 1, 1)))  # noqa: DTZ001 - a wall clock's time
+            wall = CronSim(cron, datetime(2024, 1, 1))  # noqa: DTZ001 - a wall clock's time
+            next(wall)
         except CronSimError as error:
             raise InputError([f"cron: {error} in {cron!r}; expected minute, hour, day, month and weekday"]) from None
         except StopIteration:
             raise InputError([f"cron: {cron!r} never comes"]) from None
+        return wall.hours
 
     def after(self, moment: datetime) -> datetime:
         """The first due moment later than this one, in UTC."""
@@ -116,12 +119,12 @@ class Rhythm:
             yield _EPOCH + number * every
 
     def _wall(self, after: datetime) -> Iterator[datetime]:
-        cron = self._spec.cron or ""
+        minute, hour, *days = (self._spec.cron or "").split()
+        cron = " ".join((minute, "*" if self._every_hour else hour, *days))  # real time only where cronsim sees a star
         local = after.astimezone(self._zone)
-        every_hour = cron.split()[1] == "*"
         last = after
-        for tick in CronSim(cron, local if every_hour else local.replace(tzinfo=None)):
-            moment = tick.astimezone(UTC) if every_hour else _real(tick, self._zone)
+        for tick in CronSim(cron, local if self._every_hour else local.replace(tzinfo=None)):
+            moment = tick.astimezone(UTC) if self._every_hour else _real(tick, self._zone)
             if moment > last:
                 yield (last := moment)
 

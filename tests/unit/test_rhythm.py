@@ -62,8 +62,9 @@ def test_a_time_that_the_clock_shows_twice_fires_the_first_time() -> None:
     assert local(found, PARIS) == ["25 02:30 +0200", "26 02:30 +0100"]
 
 
-def test_an_hourly_schedule_follows_real_time() -> None:
-    spec = Spec(cron="30 * * * *", timezone=PARIS)
+@pytest.mark.parametrize("hours", ["*", "*/1", "0-23", "0-11,12-23"])
+def test_an_hourly_schedule_follows_real_time(hours: str) -> None:
+    spec = Spec(cron=f"30 {hours} * * *", timezone=PARIS)
     for day in (datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)):
         found = moments(spec, day, day + timedelta(hours=6))
         assert {later - earlier for earlier, later in pairwise(found)} == {timedelta(hours=1)}
