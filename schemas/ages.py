@@ -39,7 +39,7 @@ class Renewal(Shape):
     """The renewal of a certificate that is under way, or stands until a person says so.
 
     Attributes:
-        expires_at: when the certificate ends, as the event said; null where none said it.
+        expires_at: when the certificate ends, as the event said or it was seen last; null where nobody knew.
     """
 
     job: Id

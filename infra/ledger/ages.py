@@ -42,7 +42,7 @@ class LocationAge:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenRenewal:
-    """A renewal that is not finished, or is parked; and when its certificate ends, where an event told that."""
+    """A renewal that is not finished, or is parked; and when its certificate ends, where that was known."""
 
     job: int
     target: str

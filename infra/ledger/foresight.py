@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from infra.ledger.engine import Database
+from infra.ledger.expiries import ends_of, with_end
 from infra.ledger.plans import canonical
 from infra.ledger.spending import Purse
 from infra.ledger.weighing import OpenJob, judge, open_jobs, reason_to_wait
@@ -15,9 +16,7 @@ _AT_ONCE: Final = 1_000
 """Targets of one statement."""
 
 
-def foresee(
-    database: Database, jobs: Sequence[NewJob], now: datetime, evidence: Mapping[str, Any] | None = None
-) -> list[Expected]:
+def foresee(database: Database, jobs: Sequence[NewJob], now: datetime) -> list[Expected]:
     """Say of each wish what would follow if it were planned now."""
     found: list[Expected] = []
     with database.reading() as connection:
@@ -25,7 +24,8 @@ def foresee(
         for start in range(0, len(jobs), _AT_ONCE):
             part = jobs[start : start + _AT_ONCE]
             line = open_jobs(connection, {job.lock_key for job in part})
-            found += [_expected(job, line.get(job.lock_key, ()), purse, now, evidence or {}) for job in part]
+            ends = ends_of(connection, part)
+            found += [_expected(job, line.get(job.lock_key, ()), purse, now, with_end({}, job, ends)) for job in part]
     return found
 
 

@@ -1,12 +1,14 @@
 """One transaction that turns events into jobs: each event planned once, each wish served once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, text
 
 from infra.ledger.engine import Database
+from infra.ledger.expiries import ends_of, with_end
 from infra.ledger.plans import Plan, Planned, canonical, new_row, still_new, stored, tell, terms, told
 from infra.ledger.spending import Purse
 from infra.ledger.tables import storable, to_us
@@ -72,6 +74,7 @@ class _Batch:
         self._now = to_us(now)
         self._purse = Purse(connection, now)
         self._open = _open_jobs(connection, plans)
+        self._ends = ends_of(connection, (job for plan in plans if "expires" not in plan.evidence for job in plan.jobs))
         self._rows: list[dict[str, object]] = []
         self._links: set[tuple[int, int, str]] = set()
         self._later: list[tuple[int, int]] = []  # (event, index into rows): served by a job of this very batch
@@ -91,13 +94,14 @@ class _Batch:
 
     def _wish(self, job: NewJob, plan: Plan) -> str:
         parameters = canonical(job.parameters)
+        evidence = with_end(plan.evidence, job, self._ends)
         line = self._open.get(job.lock_key, ())
-        standing, server, beaten = judge(self._purse, line, job, parameters, plan.evidence, self._moment)
+        standing, server, beaten = judge(self._purse, line, job, parameters, evidence, self._moment)
         for rival in beaten:
             self._supersede(rival, job.lock_key)
         if server is not None:
             return self._served(server, job, plan.event_id)
-        self._add(job, parameters, plan, standing)
+        self._add(job, parameters, replace(plan, evidence=evidence), standing)
         return standing.reason
 
     def _served(self, rival: OpenJob, job: NewJob, event_id: int | None) -> str:
