@@ -18,7 +18,7 @@ from infra.ledger.holding import NothingToDecide, Said, approve_some, check_word
 from infra.ledger.planning import Planning, alone
 from infra.ledger.plans import Plan, canonical
 from infra.ledger.standing import COLUMNS, lock
-from infra.ledger.tables import NOT_BEGUN, storable, to_us, trigger_targets, triggers
+from infra.ledger.tables import NOT_BEGUN, from_us, storable, to_us, trigger_targets, triggers
 from infra.ledger.trigger_terms import Asked, kept_limits, kept_step, limits_of, steps_of
 from infra.ledger.trigger_views import row_of
 from infra.ledger.withdrawing import withdraw
@@ -185,7 +185,8 @@ class Triggers:
             for target, site, lock in aims
             for step in steps_of(row, detail)
         ]
-        plan = Plan(event_id=None, verdict="a person asks", jobs=jobs, evidence={"trigger": row.id})
+        evidence = {"trigger": row.id, "occurred_at": from_us(row.created_at).isoformat()}
+        plan = Plan(event_id=None, verdict="a person asks", jobs=jobs, evidence=evidence)
         planned = self._planning.add(connection, [plan], now)
         detail["planned"] += len(aims)
         detail["made"] += planned.made

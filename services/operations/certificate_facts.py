@@ -48,7 +48,7 @@ def key_of(certificate: CertificateLook) -> str:
 
 
 def is_younger(certificate: CertificateLook, evidence: Mapping[str, Any]) -> bool:
-    """Whether the certificate was issued after the event that a job came of: the event cannot have meant it."""
+    """Whether the certificate was issued after the event or trigger that a job came of: it cannot have been meant."""
     read = read_pem(certificate.pem)
     try:
         told_at = parse_timestamp(evidence.get("occurred_at"))

@@ -63,7 +63,7 @@ def _barred(
             return _for_a_person(certificate, leaked)
         if is_younger(certificate, work.job.evidence):
             return refused(
-                f"the event is older than the device's certificate, {told(certificate)}, which is not revoked"
+                f"the wish is older than the device's certificate, {told(certificate)}, which is not revoked"
             )
     why = listed.fault or f"{listed.told()} does not show {told(certificate)}"
     return _waiting(work, f"not replaced before it is revoked: {why}", tools)

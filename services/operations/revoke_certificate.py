@@ -98,7 +98,7 @@ def _of_device(
         return refused(f"the certificate is of {ca_name}, not of {wanted.ca_name}")
     if wanted.serial is None and is_younger(certificate, job.evidence):
         return refused(
-            f"the event is older than the device's certificate, {told(certificate)}: renewed, it has the old key, and"
+            f"the wish is older than the device's certificate, {told(certificate)}: renewed, it has the old key, and"
             " replaced, a new one; a person must name the serial number that is meant"
         )
     updating = bool(stands(look, UPDATE))

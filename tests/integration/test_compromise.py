@@ -82,6 +82,41 @@ def test_a_wish_that_is_repeated_at_any_time_harms_nothing(ledger: Ledger, clock
         check(story)
 
 
+@pytest.mark.parametrize("hours", range(2))
+def test_a_rule_that_is_fired_again_before_the_end_harms_nothing(ledger: Ledger, clock: Clock, hours: int) -> None:
+    with compromised(ledger, clock) as story:
+        story.fire()
+        for hour in range(5):
+            if hour == hours:
+                story.fire()
+            story.hour()
+        assert is_over(story), story.states()
+        check(story)
+
+
+def test_a_rule_that_is_approved_when_the_keys_are_new_harms_nothing(ledger: Ledger, clock: Clock) -> None:
+    with compromised(ledger, clock) as story:
+        story.fire()
+        story.hour()
+        late = story.fire(approval=True)
+        story.hour()
+        assert story.states() == {
+            f"{REVOKE} succeeded": 3,
+            f"{REVOKE} held": 3,
+            f"{REPLACE} succeeded": 3,
+            f"{REPLACE} held": 3,
+        }
+        story.approve(late)
+        story.hour()
+        assert story.states() == {
+            f"{REVOKE} succeeded": 3,
+            f"{REVOKE} parked": 3,
+            f"{REPLACE} succeeded": 3,
+            f"{REPLACE} parked": 3,
+        }
+        check(story)
+
+
 def test_an_update_that_somebody_began_before_is_waited_for(ledger: Ledger, clock: Clock) -> None:
     """U-blox refuses to revoke meanwhile; the leaked certificate is remembered and revoked when that is over."""
     with compromised(ledger, clock, count=1) as story:

@@ -6,18 +6,29 @@ from datetime import timedelta
 from typing import Any, Final, cast
 
 from infra.ledger import Ledger
+from infra.ledger.holding import Said, Verdict
+from schemas.access import Role
+from schemas.fleet import Fleet
 from schemas.jobs import Job, NewJob
+from schemas.triggers import NewTrigger, Targets
 from services.clients.ublox import Ublox
 from services.operations import Tools
+from services.playbook import default_text
 from services.runner import Runner, Terms
 from services.sandbox.ublox.certificates import Certificate
+from services.triggers import Desk, Maker
 from tests.conftest import Clock
 from tests.support.ledger import LEASE, ask, confirm, rows, wish
-from tests.support.rounds import PATIENCE, House, housed
+from tests.support.rounds import PATIENCE, House, housed, playbook_of
 from tests.support.works import Bell
 
 REVOKE: Final = "ublox.revoke_certificate"
 REPLACE: Final = "ublox.replace_certificate"
+RULE: Final = "certificate-compromised"
+
+_FIRED: Final = f'on = {{ manual = "{RULE}" }}\n'
+APPROVED: Final = default_text().replace(_FIRED, _FIRED + 'approval = { role = "admin" }\n')
+"""The shipped playbook, but that rule waits for another person's word."""
 
 
 class PowerCut(BaseException):
@@ -109,6 +120,29 @@ class Compromised:
         ]
         for one in reversed(pair) if turned else pair:
             ask(self.ledger, self.clock(), *map(one, self.uids), evidence=evidence)
+
+    def fire(self, *, approval: bool = False) -> str:
+        """A person fires the shipped rule, which may have to be approved; give the trigger's name."""
+        playbook = playbook_of(APPROVED if approval else None)
+        desk = Desk(self.ledger, fleet=Fleet, playbook=lambda: playbook, clock=self.clock)
+        order = desk.check(NewTrigger(rule=RULE, targets=Targets(devices=self.uids)))
+        with self.ledger.database.writing() as connection:
+            trigger = desk.take(connection, order, actor="key:one")
+        self.plan()
+        return trigger
+
+    def approve(self, trigger: str) -> None:
+        """Another person agrees."""
+        said = Said(verdict=Verdict.APPROVE, actor="key:two", role=Role.ADMIN)
+        with self.ledger.database.writing() as connection:
+            assert self.ledger.triggers.approve(connection, trigger, said)
+        self.plan()
+
+    def plan(self) -> None:
+        """Do what is left to be done about triggers."""
+        maker = Maker(self.ledger, ring=Bell(), clock=self.clock)
+        while maker.step():
+            pass
 
     def work(self) -> None:
         """Do whatever can be done now; whoever dies is followed by another when the lease is over."""

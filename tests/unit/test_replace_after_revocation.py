@@ -133,7 +133,7 @@ def test_an_event_that_is_planned_again_after_the_replacement_replaces_nothing(
     cloud.heartbeat(DEVICE)
     outcome = desk.run_one(desk.job(1, DEVICE, event, after_revocation=True))
     assert isinstance(outcome, Parked)
-    assert outcome.reason.startswith("the event is older than the device's certificate, serial b2")
+    assert outcome.reason.startswith("the wish is older than the device's certificate, serial b2")
     assert not phone.asked
 
 

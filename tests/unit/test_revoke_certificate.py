@@ -253,7 +253,7 @@ def test_an_event_that_is_planned_again_after_the_replacement_revokes_nothing(
     cloud.heartbeat(DEVICE)
     outcome = desk.run_one(desk.job(1, DEVICE, event))
     assert isinstance(outcome, Parked)
-    assert "the event is older than the device's certificate" in outcome.reason
+    assert "the wish is older than the device's certificate" in outcome.reason
     assert cloud.calls["revoke"] == 0
     assert isinstance(desk.run_one(desk.job(2, OTHER, event)), Done)
 
