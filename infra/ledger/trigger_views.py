@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, text
 
 from infra.ledger.standing import lock
-from infra.ledger.tables import from_us, to_us
+from infra.ledger.tables import OPEN_STATES, from_us, to_us
 from infra.ledger.trigger_terms import given, steps_of
 from schemas.jobs import State
 from schemas.triggers import Held, TriggerLine, TriggerQuery, TriggerState, TriggerStep, TriggerView
@@ -18,6 +18,8 @@ MOST_REASONS: Final = 20
 _LINE: Final = "id, operation, actor, created_at, total, state, detail"
 
 _COUNTS: Final = text("SELECT trigger_id, state, count(*) AS jobs FROM jobs WHERE trigger_id IN :ids GROUP BY 1, 2")
+
+_SERVES: Final = text(f"SELECT 1 FROM jobs WHERE {OPEN_STATES} AND hold LIKE :shared LIMIT 1")  # noqa: S608 - constants only
 
 _HOLDS: Final = text(
     "SELECT reason, count(*) AS jobs FROM jobs WHERE trigger_id = :id AND state = 'held'"
@@ -65,6 +67,13 @@ def show(connection: Connection, trigger: str) -> TriggerView | None:
         jobs=counts,
         holds=[Held(why=one.reason, jobs=one.jobs) for one in held],
     )
+
+
+def has_ended(connection: Connection, row: Any) -> bool:
+    """Whether a trigger has finished, and no open job of another serves its wishes either."""
+    if _state(row.state, _counts(connection, [row.id])[row.id]) is not TriggerState.FINISHED:
+        return False
+    return connection.execute(_SERVES, {"shared": f'%"trigger":"{row.id}"%'}).first() is None
 
 
 def row_of(connection: Connection, trigger: str, *, hold: bool = False, whole: bool = False) -> Any:

@@ -23,6 +23,7 @@ from infra.ledger.trigger_terms import Asked, kept_limits, kept_step, limits_of,
 from infra.ledger.trigger_views import row_of
 from infra.ledger.withdrawing import withdraw
 from schemas.jobs import NewJob
+from schemas.limits import Limits
 from schemas.triggers import TriggerLine, TriggerQuery, TriggerView
 
 CHUNK: Final = {"sqlite": 128, "postgresql": 500}
@@ -30,6 +31,8 @@ CHUNK: Final = {"sqlite": 128, "postgresql": 500}
 
 _OPEN: Final = "state IN ('planning', 'approving', 'cancelling')"
 """Word for word the condition of the index."""
+
+_CANCELLED: Final = frozenset({"cancelling", "cancelled"})
 
 _PART: Final = text("SELECT place, targets FROM trigger_targets WHERE trigger_id = :id ORDER BY place LIMIT 1")
 _PART_DONE: Final = text("DELETE FROM trigger_targets WHERE trigger_id = :id AND place = :place")
@@ -118,11 +121,11 @@ class Triggers:
         """Stop planning a trigger, in the caller's transaction; the steps that follow cancel what has not run.
 
         Returns:
-            whether that was news.
+            whether that was news; it is none of one that has ended.
         """
         alone(connection)
         row = row_of(connection, trigger, hold=True)
-        if row is None or row.state in {"cancelling", "cancelled"}:
+        if row is None or row.state in _CANCELLED or trigger_views.has_ended(connection, row):
             return False
         _write(connection, trigger, "cancelling", {**json.loads(row.detail), "cancelled_because": storable(words)})
         return True
@@ -142,13 +145,26 @@ class Triggers:
         detail = {} if row is None else json.loads(row.detail)
         if row is None or "approved_by" in detail:
             return False
-        limits = limits_of(detail)
-        if limits is None or limits.approval is None or row.state in {"cancelling", "cancelled"}:
-            raise NothingToDecide(f"trigger {trigger} waits for nobody's approval")
-        check_word(limits, said, asked_by=[row.actor])
+        check_word(_awaited(row, detail), said, asked_by=[row.actor])
         state = "approving" if row.state == "planned" else row.state
         _write(connection, trigger, state, {**detail, "approved_by": said.actor})
         return True
+
+    def reject(self, connection: Connection, trigger: str, words: str) -> bool:
+        """Stop a trigger as `cancel` does, if it waits for approval.
+
+        Returns:
+            whether that was news.
+
+        Raises:
+            NothingToDecide: nobody's approval is waited for.
+        """
+        alone(connection)
+        row = row_of(connection, trigger, hold=True)
+        if row is None or row.state in _CANCELLED:
+            return False
+        _awaited(row, json.loads(row.detail))
+        return self.cancel(connection, trigger, words)
 
     def step(self, trigger: str, now: datetime) -> Step:
         """Do the next bit that is to be done about a trigger, in one transaction."""
@@ -195,6 +211,18 @@ class Triggers:
         state = ("approving" if "approved_by" in detail else "planned") if made else "planning"
         _write(connection, row.id, state, detail)
         return Step(trigger=row.id, over=state == "planned", due=planned.due)
+
+
+def _awaited(row: Any, detail: Mapping[str, Any]) -> Limits:
+    """The terms of a trigger that waits for approval.
+
+    Raises:
+        NothingToDecide: it waits for nobody's.
+    """
+    limits = limits_of(detail)
+    if limits is None or limits.approval is None or row.state in _CANCELLED:
+        raise NothingToDecide(f"trigger {row.id} waits for nobody's approval")
+    return limits
 
 
 def _write(connection: Connection, trigger: str, state: str, detail: Mapping[str, Any]) -> None:

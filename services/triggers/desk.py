@@ -159,18 +159,22 @@ class Desk:
         return news
 
     def reject(self, connection: Connection, trigger: str, said: Said) -> bool:
-        """Stop a trigger as `cancel` does, in other words."""
-        return self._stop(connection, trigger, words_of(said), "trigger.reject", (said.actor, said.reason))
+        """Stop a trigger that waits for approval, in the caller's transaction, and record it.
+
+        Raises:
+            NothingToDecide: nobody's approval is waited for.
+        """
+        news = self._ledger.triggers.reject(connection, trigger, words_of(said))
+        if news:
+            self._record(connection, "trigger.reject", trigger, said.actor, said.reason)
+        return news
 
     def cancel(self, connection: Connection, trigger: str, *, actor: str, reason: str = "") -> bool:
         """Stop a trigger, in the caller's transaction, and record it; what has not run is cancelled afterwards."""
         words = f"its trigger was cancelled by {actor}" + (f": {reason}" if reason else "")
-        return self._stop(connection, trigger, words, "trigger.cancel", (actor, reason))
-
-    def _stop(self, connection: Connection, trigger: str, words: str, action: str, by: tuple[str, str]) -> bool:
         news = self._ledger.triggers.cancel(connection, trigger, words)
         if news:
-            self._record(connection, action, trigger, *by)
+            self._record(connection, "trigger.cancel", trigger, actor, reason)
         return news
 
     def _record(self, connection: Connection, action: str, trigger: str, actor: str, reason: str) -> None:

@@ -172,13 +172,54 @@ def test_a_rejected_trigger_is_cancelled(site: AdminSite, ledger: Ledger, clock:
     assert jobs(ledger)[0][2].startswith("rejected by ")
 
 
-def test_a_trigger_that_asks_for_no_approval_has_none_to_give(site: AdminSite, clock: Clock) -> None:
+def said(ledger: Ledger) -> list[str]:
+    """What the audit has of triggers, the oldest first."""
+    return [row["action"] for row in rows(ledger, "SELECT action FROM audit WHERE action LIKE 'trigger.%' ORDER BY id")]
+
+
+def test_a_trigger_that_asks_for_no_approval_has_none_to_give(site: AdminSite, ledger: Ledger, clock: Clock) -> None:
     name = begin(site, body(1))
-    make(site, clock)
-    problem(site.post(f"/triggers/{name}/approve"), 409)
+    for _ in ("while it is planned", "and then"):
+        problem(site.post(f"/triggers/{name}/approve"), 409)
+        problem(site.post(f"/triggers/{name}/reject"), 409)
+        make(site, clock)
+    assert ([state for _, state, _ in jobs(ledger)], said(ledger)) == (["due"], ["trigger.new"])
     for action in ("approve", "reject", "cancel"):
         problem(site.post(f"/triggers/trg_{'0' * 24}/{action}"), 404)
     problem(site.get(f"/triggers/trg_{'0' * 24}/events"), 404)
+
+
+def test_an_approved_trigger_is_cancelled_and_no_more_rejected(site: AdminSite, ledger: Ledger, clock: Clock) -> None:
+    name = begin(site, body(1, approval={"role": "operator"}))
+    make(site, clock)
+    site.post(f"/triggers/{name}/approve")
+    problem(site.post(f"/triggers/{name}/reject"), 409)
+    site.post(f"/triggers/{name}/cancel")
+    assert site.post(f"/triggers/{name}/reject").status_code == 202, "the same again changes nothing"
+    assert said(ledger) == ["trigger.new", "trigger.approve", "trigger.cancel"]
+
+
+def test_cancelling_what_has_ended_is_no_news(site: AdminSite, ledger: Ledger, clock: Clock) -> None:
+    name = begin(site, body(1, 2))
+    make(site, clock)
+    done, failed = claim(ledger, clock())
+    settle(ledger, clock(), done, State.SUCCEEDED)
+    settle(ledger, clock(), failed, State.PARKED)
+    answer = site.post(f"/triggers/{name}/cancel", {"reason": "too late"}, role=Role.OPERATOR)
+    assert (answer.status_code, answer.json()["state"], said(ledger)) == (200, "finished", ["trigger.new"])
+    assert answer.json()["jobs"] == {"succeeded": 1, "parked": 1}
+
+
+def test_a_trigger_whose_wishes_a_job_of_others_serves_has_ended_with_that_job(
+    site: AdminSite, ledger: Ledger, clock: Clock
+) -> None:
+    begin(site, body(2, parameters={"days": 3}))
+    make(site, clock)
+    open_still, ended = (wishes_again(site, ledger, clock, "trigger", 3) for _ in range(2))
+    site.post(f"/triggers/{open_still}/cancel", role=Role.OPERATOR)
+    settle(ledger, clock(), claim(ledger, clock())[0], State.SUCCEEDED)
+    site.post(f"/triggers/{ended}/cancel", role=Role.OPERATOR)
+    assert [seen(site, str(name))["state"] for name in (open_still, ended)] == ["cancelled", "finished"]
 
 
 def test_an_ended_trigger_is_forgotten_with_its_jobs_and_no_other(

@@ -151,7 +151,7 @@ ROUTES: Final = (
         handler=cancel_trigger,
         summary="Cancel what has not run of a trigger",
         description="What runs, and what an outside system has begun, goes on to its end. Once it is so, the same again"
-        " changes nothing.",
+        " changes nothing; nor does it where all has ended already.",
         place=TriggerPath,
         request=Why,
         response=TriggerView,
