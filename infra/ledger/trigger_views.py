@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, text
@@ -27,24 +27,35 @@ _HOLDS: Final = text(
 )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a page ends: when its last trigger was made, in microseconds, and its name, for several may be at once."""
+
+    at: int
+    id: str
+
+
 def page(
-    connection: Connection, asked: TriggerQuery, before: datetime | None = None
-) -> tuple[list[TriggerLine], datetime | None]:
-    """Triggers older than a moment, the newest first, and where the next page begins."""
-    where, bound = ["true"], {"limit": asked.limit + 1}
-    for moment, condition in ((before, "<"), (asked.until, "<"), (asked.since, ">=")):
+    connection: Connection, asked: TriggerQuery, before: Place | None = None
+) -> tuple[list[TriggerLine], Place | None]:
+    """Triggers behind a place, the newest first, and behind which place the next page begins."""
+    where: list[str] = ["true"]
+    bound: dict[str, Any] = {"limit": asked.limit + 1}
+    for name, moment, condition in (("until", asked.until, "<"), ("since", asked.since, ">=")):
         if moment is not None:
-            name = f"at_{len(where)}"
             where.append(f"created_at {condition} :{name}")
             bound[name] = to_us(moment)
+    if before is not None:
+        where.append("(created_at, id) < (:at, :id)")
+        bound |= {"at": before.at, "id": before.id}
     query = text(
-        f"SELECT {_LINE} FROM triggers WHERE {' AND '.join(where)} ORDER BY created_at DESC, id LIMIT :limit"  # noqa: S608 - our own names
+        f"SELECT {_LINE} FROM triggers WHERE {' AND '.join(where)} ORDER BY created_at DESC, id DESC LIMIT :limit"  # noqa: S608 - our own names
     )
     rows = connection.execute(query, bound).all()
     shown = rows[: asked.limit]
     counts = _counts(connection, [row.id for row in shown])
     lines = [TriggerLine(**_line(row, counts[row.id])) for row in shown]
-    return lines, from_us(shown[-1].created_at) if len(rows) > asked.limit else None
+    return lines, Place(at=shown[-1].created_at, id=shown[-1].id) if len(rows) > asked.limit else None
 
 
 def show(connection: Connection, trigger: str) -> TriggerView | None:

@@ -20,7 +20,7 @@ from infra.ledger.plans import Plan, canonical
 from infra.ledger.standing import COLUMNS, lock
 from infra.ledger.tables import NOT_BEGUN, from_us, storable, to_us, trigger_targets, triggers
 from infra.ledger.trigger_terms import Asked, kept_limits, kept_step, limits_of, steps_of
-from infra.ledger.trigger_views import row_of
+from infra.ledger.trigger_views import Place, row_of
 from infra.ledger.withdrawing import withdraw
 from schemas.jobs import NewJob
 from schemas.limits import Limits
@@ -107,8 +107,8 @@ class Triggers:
             found: str | None = connection.execute(query).scalar_one_or_none()
             return found
 
-    def page(self, asked: TriggerQuery, before: datetime | None = None) -> tuple[list[TriggerLine], datetime | None]:
-        """Triggers older than a moment, the newest first, and where the next page begins."""
+    def page(self, asked: TriggerQuery, before: Place | None = None) -> tuple[list[TriggerLine], Place | None]:
+        """Triggers behind a place, the newest first, and behind which place the next page begins."""
         with self._database.reading() as connection:
             return trigger_views.page(connection, asked, before)
 

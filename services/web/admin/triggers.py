@@ -1,13 +1,13 @@
 """Manual triggers over the API: see what would follow, ask for it, follow it, cancel it."""
 
+import struct
 from typing import Final
 
 from starlette.responses import Response
 
 from infra.broker import PLAN
 from infra.ledger import Connection
-from infra.ledger.tables import from_us, to_us
-from infra.ledger.trigger_views import show
+from infra.ledger.trigger_views import Place, show
 from schemas.access import Role
 from schemas.admin import Page, Why
 from schemas.triggers import (
@@ -21,7 +21,9 @@ from schemas.triggers import (
 from services.triggers import Maker
 from services.web.admin.changes import change, written
 from services.web.admin.contract import Answer, Call, Route, not_found
-from services.web.admin.cursors import cursor, position
+from services.web.admin.cursors import mark, sealed
+
+_AT: Final = struct.Struct(">q")
 
 BODY_LIMIT: Final = 4 * 1024 * 1024
 """Bytes of a request: a hundred thousand names."""
@@ -30,11 +32,19 @@ BODY_LIMIT: Final = 4 * 1024 * 1024
 def list_triggers(call: Call) -> Answer:
     """Give a page of triggers."""
     query = call.of(TriggerQuery)
-    before = position(call, query)
-    lines, below = call.ledger.triggers.page(query, None if before is None else from_us(before))
+    sent = mark(call, query)
+    lines, below = call.ledger.triggers.page(query, None if sent is None else _place(sent))
     return Answer(
-        body=Page[TriggerLine](items=lines, next=cursor(call, query, None if below is None else to_us(below)))
+        body=Page[TriggerLine](items=lines, next=None if below is None else sealed(call, query, _packed(below)))
     )
+
+
+def _packed(place: Place) -> bytes:
+    return _AT.pack(place.at) + place.id.encode()
+
+
+def _place(packed: bytes) -> Place:
+    return Place(at=_AT.unpack_from(packed)[0], id=packed[_AT.size :].decode())
 
 
 def new_trigger(call: Call) -> Response:
