@@ -115,6 +115,7 @@ def test_an_operator_runs_a_schedule_now_and_a_repeat_of_the_request_does_not(si
     again = site.post("/schedules/prune/run", {"reason": "full"}, role=Role.OPERATOR, headers=key)
     assert (first.status_code, first.json()["state"]) == (202, "waiting")
     assert again.json() == first.json()
+    assert [answer.headers["location"] for answer in (first, again)] == ["/admin/v1/schedules/prune"] * 2
     assert len(site.ledger.firings.of("prune", 10)) == 1
     assert ("keyturn.ledger.prune", []) in site.rung
 

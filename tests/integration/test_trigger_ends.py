@@ -155,7 +155,8 @@ def test_an_approval_lets_a_trigger_go_but_not_by_who_asked(site: AdminSite, led
     assert detail == "who asked for it cannot approve it: another person must"
     job = rows(ledger, "SELECT min(id) AS id FROM jobs")[0]["id"]
     problem(site.post(f"/jobs/{job}/approve", role=Role.OPERATOR), 403)
-    assert site.post(f"/triggers/{name}/approve", {"reason": "ok"}).status_code == 202
+    answer = site.post(f"/triggers/{name}/approve", {"reason": "ok"})
+    assert (answer.status_code, answer.headers["location"]) == (202, f"/admin/v1/triggers/{name}")
     make(site, clock)
     found = seen(site, name)
     assert (found["jobs"], found["approved_by"] is None) == ({"due": 10}, False)
@@ -166,7 +167,8 @@ def test_a_rejected_trigger_is_cancelled(site: AdminSite, ledger: Ledger, clock:
     name = begin(site, body(1, 2, approval={"role": "admin"}))
     make(site, clock)
     problem(site.post(f"/triggers/{name}/approve", role=Role.OPERATOR), 403)
-    site.post(f"/triggers/{name}/reject", {"reason": "not now"}, role=Role.OPERATOR)
+    answer = site.post(f"/triggers/{name}/reject", {"reason": "not now"}, role=Role.OPERATOR)
+    assert (answer.status_code, answer.headers["location"]) == (202, f"/admin/v1/triggers/{name}")
     make(site, clock)
     assert {state for _, state, _ in jobs(ledger)} == {"cancelled"}
     assert jobs(ledger)[0][2].startswith("rejected by ")

@@ -180,8 +180,8 @@ def _finished(route: Route, call: Call) -> Response:
         return written(answer, route.status) if isinstance(answer, Answer) else answer
 
     response = once(call, handle) if route.once else handle()
-    if route.at_id and response.status_code == route.status:
-        response.headers["location"] = f"{call.path}/{orjson.loads(bytes(response.body))['id']}"
+    if route.location and response.status_code == route.status:
+        response.headers["location"] = PREFIX + route.location.format_map(orjson.loads(bytes(response.body)))
     return response
 
 

@@ -102,13 +102,15 @@ def _all(verdict: Verdict, summary: str) -> Route:
         role=Role.OPERATOR,
         handler=_on_trigger(verdict),
         summary=summary,
-        description="Who asked for it cannot approve it. Its jobs follow at once, in the background.",
+        description="Who asked for it cannot approve it. Its jobs follow at once, in the background: `Location` names"
+        " the address that tells how far they are.",
         place=TriggerPath,
         request=Why,
         response=TriggerView,
         status=202,
         problems={409: "The trigger waits for nobody's approval."},
         once=True,
+        location="/triggers/{id}",
         tag="approvals",
     )
 

@@ -105,7 +105,7 @@ class Route:
         problems: statuses with their reason that this route has besides those that every one has.
         once: whether an Idempotency-Key is taken, by `changes.change`.
         told_once: whether its answer holds a secret, which is not kept: then a repeat is refused, and not done.
-        at_id: whether Location names the address below this one that the `id` of the answer tells.
+        location: the address below ``/admin/v1`` that Location names, with ``{name}`` for fields of the answer.
         matched: whether If-Match is needed, by `changes.must_match`.
         fresh: whether If-None-Match: * stands for If-Match where nothing is there yet, by `changes.must_be_seen`.
         slashes: whether the last field of the path may hold slashes.
@@ -128,7 +128,7 @@ class Route:
     problems: Mapping[int, str] = field(default_factory=dict)
     once: bool = False
     told_once: bool = False
-    at_id: bool = False
+    location: str = ""
     matched: bool = False
     fresh: bool = False
     slashes: bool = False

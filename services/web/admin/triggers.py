@@ -128,7 +128,7 @@ ROUTES: Final = (
         status=202,
         others={200: TriggerPreview},
         once=True,
-        at_id=True,
+        location="/triggers/{id}",
         body_limit=BODY_LIMIT,
         tag="triggers",
     ),
