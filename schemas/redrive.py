@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any, Final, Generic, Self, TypeVar
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from schemas.admin import Id, Moments, Reason, Shape, Words
 from schemas.jobs import ParkedBecause
 from schemas.triggers import Sight
-from schemas.views import EventLine
+from schemas.views import EventLine, Hook
 
 MOST: Final = 1_000
 """Rows that one request redrives."""
@@ -44,7 +44,7 @@ class FaultTerms(Shape):
 
     type: Words | None = None
     device: Words | None = None
-    hook: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,64}$")] | None = None
+    hook: Hook | None = None
 
 
 class FaultQuery(Moments, FaultTerms):

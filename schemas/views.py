@@ -19,13 +19,25 @@ class EventState(StrEnum):
     FAULT = "fault"
 
 
+class EventSource(StrEnum):
+    """How an event came."""
+
+    WEBHOOK = "webhook"
+    POLL = "poll"  # Keyturn asked for what may not have been delivered
+
+
+Hook = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,64}(@[0-9]{1,19})?$")]
+"""The name of the address that events came to; of polled ones the schedule and, behind an @, its moment."""
+
+
 class EventQuery(Moments):
     """Which events; `since` and `until` are about when they came."""
 
     type: Words | None = None
     device: Words | None = None
     state: EventState | None = None
-    hook: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,64}$")] | None = None
+    source: EventSource | None = None
+    hook: Hook | None = None
 
 
 class JobQuery(Moments):

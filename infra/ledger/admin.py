@@ -84,7 +84,9 @@ class Admin:
 
     def events(self, asked: EventQuery, before: int | None = None) -> tuple[list[EventLine], int | None]:
         """A page of events below an id, and where the next one begins."""
-        where, bound = _equal({"event_type": asked.type, "hook": asked.hook})
+        where, bound = _equal(
+            {"event_type": asked.type, "source": asked.source and asked.source.value, "hook": asked.hook}
+        )
         if asked.device is not None:
             where.append(_OF_DEVICE)
             bound["device"] = asked.device

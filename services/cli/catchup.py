@@ -49,7 +49,7 @@ def report(
         show_table(("receipt", "type", "device", "happened"), [tuple(notice.values()) for notice in _ordered(named)])
     left = sum(one.detail["never_pushed"] for one in found) - len(named)
     if left:
-        console().print(f"and {left} more: 'keyturn events list' has them, with the source poll")
+        console().print(f"and {left} more: 'keyturn events list --source poll' has them")
 
 
 def _ordered(named: list[dict[str, Any]]) -> list[dict[str, Any]]:

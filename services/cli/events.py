@@ -47,7 +47,10 @@ def list_events(  # noqa: PLR0913 - each filter is an option
     kind: Annotated[str | None, typer.Option("--type", help="Such as DEVICE_BOOTSTRAP_EVENT.")] = None,
     device: Annotated[str | None, typer.Option(help="ROTPublicUID.")] = None,
     state: Annotated[str | None, typer.Option(help="new, planned, malformed or fault.")] = None,
-    hook: Annotated[str | None, typer.Option(help="The name of the address that it came to.")] = None,
+    source: Annotated[str | None, typer.Option(help="webhook or poll.")] = None,
+    hook: Annotated[
+        str | None, typer.Option(help="The name of the address that it came to; if polled, SCHEDULE@MOMENT.")
+    ] = None,
     since: Since = None,
     until: Until = None,
     before: Before = None,
@@ -58,7 +61,7 @@ def list_events(  # noqa: PLR0913 - each filter is an option
     from schemas.views import EventQuery
 
     times = {"since": moment(since), "until": moment(until)}
-    asked = read_as(EventQuery, type=kind, device=device, state=state, hook=hook, limit=limit, **times)
+    asked = read_as(EventQuery, type=kind, device=device, state=state, source=source, hook=hook, limit=limit, **times)
     with opened() as ledger:
         found, below = ledger.admin.events(asked, before)
     show_page(found, below, columns=COLUMNS, as_json=as_json)

@@ -84,6 +84,8 @@ def test_events_are_listed_and_shown(ledger: Ledger) -> None:
     assert DEVICE in run("events", "list").stdout
     assert len(told("events", "list", "--since", "2h")["items"]) == 1
     assert [event["verdict"] for event in told("events", "list", "--state", "malformed")["items"]] == ["odd"]
+    assert told("events", "list", "--source", "poll", "--hook", "notification-catch-up@1")["items"] == []
+    assert len(told("events", "list", "--source", "webhook")["items"]) == 2
     page = told("events", "list", "--limit", 1)
     (older,) = told("events", "list", "--before", page["next"])["items"]
     assert '{"a":[1]}' in run("events", "show", older["id"]).stdout

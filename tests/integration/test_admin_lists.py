@@ -1,6 +1,7 @@
 """Lists of events and jobs: filters, pages, and what one of them shows."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from infra.ledger import Ledger
+from infra.ledger.tables import to_us
 from infra.ledger.walks import Walk, walk
 from schemas.jobs import State
 from tests.conftest import Clock
@@ -69,6 +71,19 @@ def test_events_are_found_by_whatever_they_have(site: AdminSite, ledger: Ledger,
     assert ids(site, "/events", type="DEVICE_BOOTSTRAP_EVENT", device=DEVICE, hook="gate") == [second]
     assert ids(site, "/events", since=clock().isoformat()) == [third]
     assert ids(site, "/events", until=clock().isoformat()) == [second, first]
+
+
+def test_polled_events_are_found_by_their_source_and_by_who_polled(
+    site: AdminSite, ledger: Ledger, clock: Clock
+) -> None:
+    (pushed,) = take_in(ledger, clock())
+    hook = f"notification-catch-up@{to_us(clock())}"
+    (polled,) = ledger.inbox.accept([replace(arrival(clock()), source="poll", hook=hook)])
+    assert ids(site, "/events", source="poll") == [polled]
+    assert ids(site, "/events", source="webhook") == [pushed]
+    assert ids(site, "/events", source="poll", hook=hook) == [polled]
+    problem(site.get("/events?source=post"), 422)
+    problem(site.get("/events?hook=@"), 422)
 
 
 def test_an_event_shows_what_was_delivered_and_what_came_of_it(site: AdminSite, ledger: Ledger, clock: Clock) -> None:
