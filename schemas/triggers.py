@@ -206,7 +206,7 @@ class TriggerState(StrEnum):
 
     PLANNING = "planning"  # its jobs are being made
     RUNNING = "running"  # they are made, and some are not finished
-    FINISHED = "finished"
+    FINISHED = "finished"  # its own jobs are; what jobs of others serve is not looked at
     CANCELLING = "cancelling"
     CANCELLED = "cancelled"  # what had not run is cancelled; what had goes on to its end
 
@@ -237,7 +237,8 @@ class TriggerView(TriggerLine):
 
     Attributes:
         made: jobs that were made for it.
-        served: targets for which a job was there already.
+        served: wishes for which a job of others was there already; how that ends is not told here, unless they leave it
+            to this trigger.
         jobs: how many of its jobs stand in each state.
         holds: what its held jobs wait for.
     """

@@ -68,7 +68,7 @@ def trigger(  # noqa: PLR0913 - each choice is an option
     diff: Annotated[
         int | None, typer.Option(min=1, max=MOST_DIFFS, help="Of so many targets, what would change; with --dry-run.")
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; 1 unless everything succeeded.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; 1 unless all its jobs succeeded.")] = False,
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
@@ -128,7 +128,12 @@ def _wait(ledger: "Ledger", trigger_id: str, *, as_json: bool) -> None:
         write_json(view)
     else:
         show_view(view)
-    if view.made != view.jobs.get(State.SUCCEEDED, 0):
+    wishes = view.made + view.served
+    if elsewhere := wishes - sum(view.jobs.values()):
+        told = "wish is served by a job" if elsewhere == 1 else "wishes are served by jobs"
+        why = "whose end a trigger does not know: 'keyturn jobs list' tells it"
+        console(stderr=True).print(f"{elsewhere} {told} of others, {why}", soft_wrap=True)
+    if wishes != view.jobs.get(State.SUCCEEDED, 0):
         raise typer.Exit(1)
 
 

@@ -1,6 +1,10 @@
 """The commands that ask for work, approve it, change the rules and the webhook tokens, as a person types them."""
 
 import json
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,7 @@ from services.cli.main import app
 from services.cli.output import now
 from services.playbook import default_text
 from services.triggers import Maker
-from tests.support.ledger import ROTATE, ask, claim, device, job_row, rows, settle, states
+from tests.support.ledger import ROTATE, ask, claim, device, job_row, rows, settle, states, wish
 
 
 @pytest.fixture
@@ -72,6 +76,43 @@ def test_a_trigger_is_taken_in_and_waited_for(ledger: Ledger) -> None:
     found = ledger.triggers.show(name)
     assert found is not None
     assert (found.state, found.jobs, found.reason) == ("finished", {State.SUCCEEDED: 2}, "by hand")
+
+
+@contextmanager
+def meanwhile(work: Callable[[], object]) -> Iterator[None]:
+    """Others are at work until a command has ended."""
+    over = threading.Event()
+
+    def go_on() -> None:
+        while not over.wait(0.1):
+            work()
+
+    with ThreadPoolExecutor(1) as pool:
+        others = pool.submit(go_on)
+        try:
+            yield
+        finally:
+            over.set()
+        others.result()
+
+
+def do_all(ledger: Ledger) -> None:
+    make(ledger)
+    for job in claim(ledger, now()):
+        settle(ledger, now(), job, State.SUCCEEDED)
+
+
+def test_whoever_waits_is_told_that_everything_succeeded(ledger: Ledger) -> None:
+    with meanwhile(lambda: do_all(ledger)):
+        assert "1 succeeded" in run("trigger", ROTATE, "--device", device(1), "--wait").stdout
+
+
+def test_whoever_waits_is_told_of_work_whose_end_is_not_known(ledger: Ledger) -> None:
+    (other,) = ask(ledger, now(), wish(device(1), type="AUTOMATIC", days=3, even_if_set=False))
+    with meanwhile(lambda: make(ledger)):
+        waited = run("trigger", ROTATE, "--device", device(1), "--with", "days=3", "--wait", code=1)
+    assert "1 wish is served by a job of others, whose end a trigger does not know" in waited.stderr
+    assert states(ledger, [other]) == ["due"]
 
 
 @pytest.mark.parametrize(
