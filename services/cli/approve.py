@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from schemas.access import Role
+from schemas.admin import LARGEST_ID
 from services.cli.output import AsJson, Reason, actor, console, fail, now, opened, write_json
 
 if TYPE_CHECKING:
     from infra.ledger import Ledger
     from infra.ledger.holding import Said
 
-Jobs = Annotated[list[int] | None, typer.Argument(metavar="JOB…", min=1, help="Numbers of held jobs.")]
+Jobs = Annotated[list[int] | None, typer.Argument(metavar="JOB…", min=1, max=LARGEST_ID, help="Numbers of held jobs.")]
 OfStep = Annotated[
     str | None, typer.Option("--step", help="What it is about; a job that asks about another step is left as it is.")
 ]

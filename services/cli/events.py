@@ -10,6 +10,7 @@ from services.cli.output import (
     Before,
     Limit,
     Reason,
+    RowId,
     Since,
     Until,
     actor,
@@ -69,7 +70,7 @@ def list_events(  # noqa: PLR0913 - each filter is an option
 
 @app.command("show")
 def show_event(
-    event_id: Annotated[int, typer.Argument(metavar="ID", min=1)],
+    event_id: RowId,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -89,7 +90,7 @@ def show_event(
 
 @app.command()
 def replay(
-    event_id: Annotated[int, typer.Argument(metavar="ID", min=1)],
+    event_id: RowId,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say whether it would be planned again.")] = False,
     reason: Reason = "",

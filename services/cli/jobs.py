@@ -11,6 +11,7 @@ from services.cli.output import (
     Before,
     Limit,
     Reason,
+    RowId,
     Since,
     Until,
     actor,
@@ -40,8 +41,6 @@ _COLUMNS: Final[Mapping[str, Callable[["JobLine"], object]]] = {
     "not before": lambda job: job.not_before,
     "why": lambda job: job.reason,
 }
-
-JobId = Annotated[int, typer.Argument(metavar="ID", min=1)]
 
 
 @app.command("list")
@@ -82,7 +81,7 @@ def list_jobs(  # noqa: PLR0913 - each filter is an option
 
 
 @app.command("show")
-def show_job(job_id: JobId, *, as_json: AsJson = False) -> None:
+def show_job(job_id: RowId, *, as_json: AsJson = False) -> None:
     """Show a job with every try; secrets are masked."""
     with opened() as ledger:
         found = ledger.admin.job(job_id)
@@ -101,19 +100,19 @@ def show_job(job_id: JobId, *, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def retry(job_id: JobId, *, reason: Reason = "", as_json: AsJson = False) -> None:
+def retry(job_id: RowId, *, reason: Reason = "", as_json: AsJson = False) -> None:
     """Give a parked job new tries."""
     _steer(job_id, "retry", reason, as_json=as_json)
 
 
 @app.command()
-def cancel(job_id: JobId, *, reason: Reason = "", as_json: AsJson = False) -> None:
+def cancel(job_id: RowId, *, reason: Reason = "", as_json: AsJson = False) -> None:
     """Cancel a job that does not run."""
     _steer(job_id, "cancel", reason, as_json=as_json)
 
 
 @app.command()
-def force(job_id: JobId, *, reason: Reason = "", as_json: AsJson = False) -> None:
+def force(job_id: RowId, *, reason: Reason = "", as_json: AsJson = False) -> None:
     """Let a due job run now, whatever its back-off; the next sweep finds it."""
     _steer(job_id, "force", reason, as_json=as_json)
 

@@ -16,6 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from schemas.admin import LARGEST_ID
 from schemas.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
 Reason = Annotated[str, typer.Option(help="Why; it stands in the audit.")]
 Limit = Annotated[int, typer.Option(min=1, max=200, help="Entries at most.")]
-Before = Annotated[int | None, typer.Option(metavar="ID", help="Go on below this number.")]
+RowId = Annotated[int, typer.Argument(metavar="ID", min=1, max=LARGEST_ID)]
+Before = Annotated[int | None, typer.Option(metavar="ID", min=1, max=LARGEST_ID, help="Go on below this number.")]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="Not before: 2026-05-10T12:00Z, or 30m, 2h, 7d ago.")]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Before; as --since.")]
 

@@ -1,10 +1,12 @@
 """``keyturn playbook list|diff|activate``: versions of the playbook in the ledger."""
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from schemas.admin import LARGEST_ID
 from services.cli.output import (
     AsJson,
     Before,
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from services.playbook import Playbook
 
 Which = Annotated[str, typer.Argument(metavar="FILE|VERSION", help="A playbook, or the number of a version.")]
+
+_VERSION: Final = re.compile("[0-9]{1,18}")
+"""What may be the number of a version; a longer one can only name a file."""
 
 
 def list_versions(*, before: Before = None, limit: Limit = 50, as_json: AsJson = False) -> None:
@@ -54,7 +59,9 @@ def list_versions(*, before: Before = None, limit: Limit = 50, as_json: AsJson =
 def diff(
     which: Which,
     *,
-    against: Annotated[int | None, typer.Option(help="A version, instead of what is in force.")] = None,
+    against: Annotated[
+        int | None, typer.Option(min=1, max=LARGEST_ID, help="A version, instead of what is in force.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show how a playbook differs from the one in force, rule by rule."""
@@ -103,7 +110,7 @@ def _text(ledger: "Ledger", which: str) -> tuple[str, int | None]:
     """The text of a file or of a version, and which version it is."""
     from services.playbook import read_text
 
-    if which.isdecimal() and not Path(which).exists():
+    if _VERSION.fullmatch(which) and not Path(which).exists():
         return _text_of(ledger, int(which)), int(which)
     return read_text(Path(which)), None
 

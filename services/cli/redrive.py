@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 import typer
 from pydantic import BaseModel
 
+from schemas.admin import LARGEST_ID
 from schemas.errors import InputError
 from schemas.jobs import ParkedBecause
 from services.cli.events import COLUMNS
@@ -48,7 +49,10 @@ parked_app = typer.Typer(
 )
 faults_app = typer.Typer(name="faults", help="Events that Keyturn failed to plan.", no_args_is_help=True)
 
-Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]…", min=1, help="Numbers; or --all with a filter.")]
+Ids = Annotated[
+    list[int] | None,
+    typer.Argument(metavar="[ID]…", min=1, max=LARGEST_ID, help="Numbers; or --all with a filter."),
+]
 All = Annotated[bool, typer.Option("--all", help="Whatever the filter finds, the oldest first.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say which it would be.")]
 AtOnce = Annotated[int, typer.Option(min=1, max=1_000, help="At most so many of what a filter finds.")]

@@ -16,6 +16,8 @@ from services.cli.main import app
 from services.cli.output import now
 from tests.support.ledger import DEVICE, arrival, ask, claim_one, job_row, settle, wish
 
+HUGE = "99999999999999999999"
+
 
 @pytest.fixture
 def ledger(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Ledger:
@@ -114,6 +116,26 @@ def test_a_job_is_steered_and_who_did_it_is_recorded(ledger: Ledger) -> None:
     assert "only a job that is parked can be retried" in run("jobs", "retry", job, code=1).stderr
     assert told("jobs", "cancel", 77, code=1)["faults"] == ["there is no job 77"]
     assert [found.entry.action for found in ledger.audit.page(before=None, limit=9)] == ["job.cancel", "job.retry"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("jobs", "show", HUGE),
+        ("jobs", "cancel", HUGE),
+        ("jobs", "list", "--before", HUGE),
+        ("events", "show", HUGE),
+        ("events", "replay", HUGE),
+        ("audit", "list", "--before", HUGE),
+        ("approve", HUGE),
+        ("parked", "redrive", HUGE),
+        ("playbook", "list", "--before", HUGE),
+        ("playbook", "diff", "1", "--against", HUGE),
+    ],
+    ids=" ".join,
+)
+def test_a_number_that_no_row_can_have_is_told_before_a_ledger_is_opened(words: tuple[str, ...]) -> None:
+    assert "9223372036854775807" in run(*words, code=2).stderr
 
 
 def test_a_ledger_of_another_schema_is_refused(ledger: Ledger) -> None:

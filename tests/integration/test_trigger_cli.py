@@ -165,6 +165,14 @@ def test_a_playbook_is_compared_and_put_in_force(ledger: Ledger, tmp_path: Path)
     assert [version.version for version in ledger.playbooks.page(None, 10)] == [1]
 
 
+@pytest.mark.parametrize("digits", [20, 5000])
+@pytest.mark.usefixtures("ledger")
+def test_a_number_that_no_version_can_have_names_a_file(digits: int) -> None:
+    refused = CliRunner().invoke(app, ["playbook", "activate", "9" * digits]).exception
+    assert isinstance(refused, InputError)
+    assert "9 cannot be read: " in str(refused)
+
+
 def test_a_webhook_token_is_made_listed_and_ended(ledger: Ledger) -> None:
     made = told("webhook-tokens", "new", "u-blox", "--hours", 2)
     assert made["authorization"].startswith("Bearer ")
