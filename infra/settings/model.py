@@ -152,7 +152,9 @@ class Settings(BaseModel):
     retention_days: int = Field(90, ge=1, le=36_500, description="Days that settled events and jobs are kept.")
 
     metrics_token: Credential = Field(
-        None, description="What /metrics wants as `Authorization: Bearer …`; without it only this machine may read it."
+        None,
+        description="What /metrics wants as `Authorization: Bearer …`; without it only this machine may read it, and"
+        " not through a proxy.",
     )
     environment: str = Field(
         "production", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="Name of this installation in logs and Sentry."

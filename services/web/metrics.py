@@ -46,6 +46,9 @@ _HISTOGRAMS: Final = {
 
 _HERE: Final = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
 
+_PASSED_ON: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+"""What a proxy adds: who asks through one on this machine may be anybody."""
+
 
 class Metrics:
     """The page, and whoever Prometheus asks for it."""
@@ -73,8 +76,8 @@ class Metrics:
     def show(self, request: Request) -> Response:
         """Give the page: to who brings the token; where there is none, to this machine alone."""
         if self._wanted is None:
-            if request.client is not None and request.client.host not in _HERE:
-                text = "set KEYTURN_METRICS_TOKEN to read this from another machine\n"
+            if not _is_from_here(request):
+                text = "set KEYTURN_METRICS_TOKEN to read this from another machine, or through a proxy\n"
                 return PlainTextResponse(text, status_code=403)
         else:
             given = request.headers.get("authorization", "").encode()
@@ -142,6 +145,11 @@ class Metrics:
         yield _gauges("keyturn_upstream_breaker_state", text, ["upstream"], _keyed(clouds))
         text = "Devices whose breaker is open."
         yield _gauges("keyturn_device_breakers_open", text, ["upstream"], _keyed(devices))
+
+
+def _is_from_here(request: Request) -> bool:
+    is_near = request.client is None or request.client.host in _HERE
+    return is_near and not any(name in request.headers for name in _PASSED_ON)
 
 
 def _figures(measured: Measured, now: datetime) -> Iterator[Metric]:

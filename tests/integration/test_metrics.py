@@ -201,11 +201,15 @@ def test_the_page_wants_a_token_only_where_one_is_set(database_url: str, redis_u
         assert answer.status == 200
         assert answer.headers["content-type"].startswith("text/plain; version=")
         assert samples(answer.body)["keyturn_ledger_up", ()] == 1
+        for name in ("Forwarded", "X-Forwarded-For", "x-real-ip", "Via"):
+            refused = receiver.get("/metrics", Authorization=None, **{name: "127.0.0.1"})
+            assert (refused.status, refused.body.startswith(b"set KEYTURN_METRICS_TOKEN")) == (403, True)
     with serving(database_url, redis_url=redis_url, metrics_token="metrics-7f3a9c1e") as receiver:
         for given in (None, "Bearer metrics-7f3a9c1f", "metrics-7f3a9c1e", "Bearer é"):
             answer = receiver.get("/metrics", Authorization=given)
             assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
-        assert receiver.get("/metrics", Authorization="Bearer metrics-7f3a9c1e").status == 200
+        right = "Bearer metrics-7f3a9c1e"
+        assert receiver.get("/metrics", Authorization=right, **{"X-Forwarded-For": "192.0.2.1"}).status == 200
 
 
 def expressions() -> list[str]:
