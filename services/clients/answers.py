@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final, Self
@@ -21,6 +21,7 @@ class Answer:
         message: the upstream's own text, bounded and without control characters or our secrets; may be empty.
         content_type: the header of that name; may be empty.
         challenges: the WWW-Authenticate headers.
+        date: the header of that name.
     """
 
     method: str
@@ -31,9 +32,10 @@ class Answer:
     document: Any = field(repr=False)
     content_type: str = field(default="", repr=False)
     challenges: tuple[str, ...] = field(default=(), repr=False)
+    date: str | None = field(default=None, repr=False)
 
     @classmethod
-    def read(
+    def read(  # noqa: PLR0913 - what there is of an answer
         cls,
         *,
         method: str,
@@ -43,6 +45,7 @@ class Answer:
         conceal: tuple[str, ...] = (),
         content_type: str = "",
         challenges: tuple[str, ...] = (),
+        date: str | None = None,
     ) -> Self:
         """Understand a body as far as is needed for an error text; `conceal` is struck out of its message."""
         document = _decoded(body)
@@ -55,6 +58,7 @@ class Answer:
             document=document,
             content_type=content_type,
             challenges=challenges,
+            date=date,
         )
 
     @property
@@ -67,6 +71,11 @@ class Answer:
         """What happened, for a person."""
         told = f"{self.method} {self.path} answered {self.status}"
         return f"{told}: {self.message}" if self.message else told
+
+    @property
+    def server_time(self) -> datetime | None:
+        """What time it is there; None where it does not say."""
+        return None if self.date is None else _moment(self.date)
 
     def json(self) -> Any:
         """Give the decoded body.
@@ -84,12 +93,17 @@ def read_retry_after(value: str, *, now: float) -> float | None:
     text = value.strip()
     if text.isascii() and text.isdigit():
         return float(text)
+    moment = _moment(text)
+    return None if moment is None else max(0.0, moment.timestamp() - now)
+
+
+def _moment(text: str) -> datetime | None:
+    """Read an HTTP date (RFC 9110, 5.6.7); None if it is none."""
     try:
         moment = parsedate_to_datetime(text)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-        return max(0.0, moment.timestamp() - now)
     except (ValueError, OverflowError):
         return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def _decoded(body: bytes) -> Any:

@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -142,15 +141,6 @@ class Transport:
             return self._told(received, deadline, call=(method, path), secrets=secrets)
         raise fault  # outside the except block: nothing of the wire stays attached
 
-    def server_time(self, path: str = "/") -> datetime | None:
-        """Ask what time it is there (the header ``Date``); None where nobody says."""
-        try:
-            message = Message("HEAD", self._target(path), self._headers, None)
-            date = self._line().exchange(message, self._bounds, 0.0).date
-            return None if date is None else parsedate_to_datetime(date)
-        except (Broken, ValueError):
-            return None
-
     def _target(self, path: str, query: str = "") -> str:
         return quote(f"{self._prefix}{path}?{query}" if query else f"{self._prefix}{path}", safe=_AS_IT_IS)
 
@@ -195,6 +185,7 @@ class Transport:
             conceal=secrets,
             content_type=received.content_type,
             challenges=received.challenges,
+            date=received.date,
         )
         if answer.status in _PASSING or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise self._passing(answer, received.retry_after)

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from http import HTTPStatus
 from itertools import islice
-from pathlib import Path
 from typing import Final
 
 from schemas.errors import ConfigurationError, InputError, NotYet, OurFault, Refused, TryAgain, UpstreamError
 from schemas.events import EventType
 from services.cli.examination.findings import Finding, fault, ok, unused, warning
 from services.cli.examination.inside import MOST_SKEW, Patient
+from services.clients.guard import GuardedTransport
 from services.clients.transport import Bounds, Transport
 from services.schedules.registration import KEEP, Registration, known_tokens, plan
 from services.wiring import make_centagate, make_taps, make_twon, make_ublox
@@ -22,6 +22,7 @@ SAMPLE: Final = 3
 """Devices of a kind that are asked."""
 
 _NO_LINE: Final = "is the address right, is the network open, and does the service's status page say something?"
+_WAIT: Final = "wait: the next probe comes by itself"
 _BOUNDS: Final = Bounds(connect=5.0, read=10.0, whole=15.0)
 
 
@@ -31,7 +32,10 @@ def ublox(patient: Patient) -> Iterator[Finding]:
     if settings.ublox_base_url is None:
         yield unused("u-blox", "KEYTURN_UBLOX_BASE_URL is not set")
         return
-    yield from _clock("u-blox clock", patient, settings.ublox_base_url, settings.ublox_ca_file)
+    transport = patient.guards.transport(
+        "ublox", "u-blox", settings.ublox_base_url, ca_file=settings.ublox_ca_file, bounds=_BOUNDS
+    )
+    yield from _clock("u-blox clock", patient, transport)
     client = make_ublox(settings, patient.guards)
     try:
         hooks = client.webhooks.walk()
@@ -83,7 +87,10 @@ def centagate(patient: Patient) -> Iterator[Finding]:
     if settings.centagate_base_url is None or username is None:
         yield unused("CENTAGATE", "KEYTURN_CENTAGATE_BASE_URL is not set")
         return
-    yield from _clock("CENTAGATE clock", patient, settings.centagate_base_url, settings.centagate_ca_file)
+    transport = patient.guards.transport(
+        "centagate", "CENTAGATE", settings.centagate_base_url, ca_file=settings.centagate_ca_file, bounds=_BOUNDS
+    )
+    yield from _clock("CENTAGATE clock", patient, transport)
     try:
         make_centagate(settings, patient.ledger, patient.guards).tokens_of(username)
     except Refused:
@@ -137,10 +144,15 @@ def taps(patient: Patient) -> Iterator[Finding]:
             yield ok(check, "answers")
 
 
-def _clock(check: str, patient: Patient, url: str, ca_file: Path | None) -> Iterator[Finding]:
+def _clock(check: str, patient: Patient, transport: GuardedTransport) -> Iterator[Finding]:
     """What time an upstream says it is; one that cannot be asked is told of by its log-in."""
-    with closing(Transport(url, ca_file=ca_file, bounds=_BOUNDS)) as transport:
-        told = transport.server_time()
+    try:
+        told = transport.request("HEAD", "/").server_time
+    except NotYet as error:
+        yield warning(check, str(error), _WAIT)
+        return
+    except UpstreamError:
+        told = None
     if told is None:
         yield unused(check, "it does not tell the time")
         return
@@ -156,7 +168,7 @@ def _trouble(check: str, error: Exception, advice: str) -> Finding:
     """Name a failure: an address that nobody answers at wants another remedy than a password that is wrong."""
     match error:
         case NotYet():
-            return warning(check, str(error), "wait: the next probe comes by itself")
+            return warning(check, str(error), _WAIT)
         case TryAgain():
             return fault(check, str(error), _NO_LINE)
         case OurFault(status=None):
