@@ -175,7 +175,8 @@ def admits(wanted: Registration, transport: Transport) -> bool | None:
         answer = transport.request("GET", f"/receipts/evt_{0:032}", headers={"Authorization": token}, conceal=(token,))
     except UpstreamError:
         return None
-    return {HTTPStatus.NOT_FOUND: True, HTTPStatus.UNAUTHORIZED: False}.get(HTTPStatus(answer.status))
+    told: dict[int, bool] = {HTTPStatus.NOT_FOUND: True, HTTPStatus.UNAUTHORIZED: False}
+    return told.get(answer.status)
 
 
 def changes(steps: Sequence[Step]) -> list[Step]:

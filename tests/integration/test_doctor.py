@@ -20,6 +20,7 @@ from infra.settings import Settings
 from services.cli.doctor import examine, examined
 from services.cli.examination.findings import Finding, Verdict
 from services.cli.examination.inside import LEAST_FREE, Patient
+from services.cli.examination.outside import public_address
 from services.cli.main import app
 from services.clients.guards import Guards
 from services.sandbox.ublox.twin import API_KEY, API_SECRET
@@ -29,7 +30,7 @@ from tests.fixtures.ublox import Caller, calling
 from tests.support.centagate import centagate_twin
 from tests.support.inventory import stock
 from tests.support.ports import free_port
-from tests.support.site import settings_for
+from tests.support.site import TOKEN, serving, settings_for
 from tests.support.taps import write_fleet
 from tests.support.twon import PASSWORD, USER, twon_park
 from tests.support.vault import ring_text, vault_of
@@ -63,9 +64,12 @@ class House:
     @property
     def settings(self) -> Settings:
         """As they are now."""
-        return settings_for(
-            str(self.ledger.database.engine.url.render_as_string(hide_password=False)), **self.variables
-        )
+        return settings_for(self.url, **self.variables)
+
+    @property
+    def url(self) -> str:
+        """Where the ledger is."""
+        return self.ledger.database.engine.url.render_as_string(hide_password=False)
 
     def make_well(self) -> None:
         """Sweep, start workers, register webhooks, keep a secret."""
@@ -279,6 +283,26 @@ def test_each_planted_fault_is_found_with_what_to_do(
     assert advice in found[check].advice
     beside = {"public address"} | ({"sweep", "ledger clock"} if plant is wrong_clock else set())
     assert set(found) - {check} <= beside, "and nothing else is made of it"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "verdict", "told"),
+    [
+        ("Bearer Zp7-a-new-token-4417", Verdict.FAULT, "refuses the first token of KEYTURN_WEBHOOK_TOKENS"),
+        (f"{TOKEN}\nBearer Zp7-a-new-token-4417", Verdict.OK, "takes the webhook token"),
+    ],
+)
+def test_a_receiver_that_runs_with_other_tokens_is_found(
+    house: House, tokens: str, verdict: Verdict, told: str
+) -> None:
+    house.variables["webhook_tokens"] = tokens
+    with serving(house.url) as receiver, closing(Guards(house.settings)) as guards:
+        settings = house.settings.model_copy(update={"public_url": receiver.address.url})
+        (found,) = public_address(Patient(settings, house.ledger, guards))
+    assert found.verdict is verdict
+    assert told in found.told
+    assert ("restart `keyturn web`" in found.advice) is (verdict is Verdict.FAULT)
+    assert "Bearer" not in str(found)
 
 
 def test_ten_faults_at_once_are_all_found(house: House) -> None:

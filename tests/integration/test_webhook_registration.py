@@ -17,6 +17,7 @@ from services.cli.main import app
 from services.clients.transport import Transport
 from services.schedules.registration import Registration, Step, admits, changes, known_tokens, plan, shown, sync
 from tests.conftest import Clock
+from tests.integration.upstreams import Reply, scripted
 from tests.support.rounds import House, housed
 from tests.support.site import SECOND_TOKEN, serving
 
@@ -138,6 +139,11 @@ def test_the_receiver_is_asked_whether_it_takes_the_token(database_url: str) -> 
 
 def test_a_receiver_that_is_away_cannot_be_asked() -> None:
     with closing(Transport("http://127.0.0.1:9")) as transport:
+        assert admits(Registration.of(BASE, (NEW,)), transport) is None
+
+
+def test_a_proxy_that_answers_in_its_place_with_a_status_of_its_own_says_nothing() -> None:
+    with scripted(lambda _: Reply(status=460)) as proxy, closing(Transport(proxy.url)) as transport:
         assert admits(Registration.of(BASE, (NEW,)), transport) is None
 
 

@@ -15,7 +15,7 @@ from services.cli.examination.findings import Finding, fault, ok, unused, warnin
 from services.cli.examination.inside import MOST_SKEW, Patient
 from services.clients.guard import GuardedTransport
 from services.clients.transport import Bounds, Transport
-from services.schedules.registration import KEEP, Registration, known_tokens, plan
+from services.schedules.registration import KEEP, Registration, admits, known_tokens, plan
 from services.wiring import make_centagate, make_taps, make_twon, make_ublox
 
 SAMPLE: Final = 3
@@ -62,7 +62,7 @@ def ublox(patient: Patient) -> Iterator[Finding]:
 
 
 def public_address(patient: Patient) -> Iterator[Finding]:
-    """Whether our receiver answers at the address that u-blox is told."""
+    """Whether our receiver answers at the address that u-blox is told, and takes what u-blox sends."""
     url = patient.settings.public_url
     if url is None:
         yield unused("public address", "KEYTURN_PUBLIC_URL is not set")
@@ -74,10 +74,24 @@ def public_address(patient: Patient) -> Iterator[Finding]:
         except UpstreamError as error:
             yield fault("public address", f"{url}: {error}", advice)
             return
-    if answer.status == HTTPStatus.OK and answer.document == {"status": "alive"}:
-        yield ok("public address", f"Keyturn answers at {url}")
-    else:
-        yield fault("public address", f"{url} answers {answer.status}, but not as Keyturn does", advice)
+        if answer.status != HTTPStatus.OK or answer.document != {"status": "alive"}:
+            yield fault("public address", f"{url} answers {answer.status}, but not as Keyturn does", advice)
+            return
+        yield _taking(url, admitted=admits(Registration.of(url, patient.settings.webhook_tokens), transport))
+
+
+def _taking(url: str, *, admitted: bool | None) -> Finding:
+    """What to say of a receiver that answers."""
+    match admitted:
+        case True:
+            return ok("public address", f"Keyturn answers at {url}, and takes the webhook token")
+        case None:
+            return ok(
+                "public address", f"Keyturn answers at {url}; whether it takes the webhook token it does not tell"
+            )
+        case False:
+            told = f"{url} refuses the first token of KEYTURN_WEBHOOK_TOKENS: what u-blox sends with it gets 401"
+            return fault("public address", told, "restart `keyturn web` there: it runs with other tokens")
 
 
 def centagate(patient: Patient) -> Iterator[Finding]:
