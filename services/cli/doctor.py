@@ -11,7 +11,7 @@ import typer
 
 from schemas.errors import ConfigurationError
 from services.cli.examination.findings import Finding, Verdict, fault, looked, ok
-from services.cli.output import AsJson, show_table, write_json
+from services.cli.output import AsJson, counted, show_table, write_json
 
 if TYPE_CHECKING:
     from services.cli.examination.inside import Patient
@@ -35,7 +35,7 @@ def doctor(
     else:
         columns = ("looked at", "verdict", "found", "what to do")
         show_table(columns, [(each.check, each.verdict, each.told, each.advice) for each in findings])
-        typer.echo(f"{faults} faults." if faults else "Nothing is wrong.")
+        typer.echo(f"{counted(faults, 'fault')}." if faults else "Nothing is wrong.")
     if faults:
         raise typer.Exit(1)
 
@@ -70,7 +70,7 @@ def examined(patient: "Patient", *, offline: bool = False) -> Iterator[Finding]:
         return
     checks: list[tuple[str, Callable[[inside.Patient], Iterator[Finding]], str]] = [
         ("ledger writable", inside.writable, inside.REACH),
-        ("inventory", inside.inventory, "run: keyturn fleet check"),
+        ("inventory", inside.inventory, "take it in again: keyturn fleet import"),
         ("vault", inside.vault, "correct KEYTURN_VAULT_KEYS"),
         ("sweep", inside.swept, inside.REACH),
         ("workers", inside.workers, "start them"),

@@ -8,6 +8,7 @@ import orjson
 import typer
 
 from schemas.errors import InputError
+from services.cli.output import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -225,7 +226,7 @@ def _fail(error: InputError, *, as_json: bool) -> NoReturn:
     else:
         for fault in error.faults:
             typer.echo(fault, err=True)
-        typer.echo(f"{len(error.faults)} {'fault' if len(error.faults) == 1 else 'faults'}", err=True)
+        typer.echo(counted(len(error.faults), "fault"), err=True)
     raise typer.Exit(FAULTS)
 
 

@@ -194,6 +194,11 @@ def words(value: object) -> str:
             return str(value)
 
 
+def counted(count: int, thing: str) -> str:
+    """A number of things, such as "1 site"."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 def fail(message: str, *, as_json: bool = False) -> NoReturn:
     """Tell why it was not done, and end with 1."""
     if as_json:

@@ -15,6 +15,7 @@ from schemas.events import Notification, read_notification
 from schemas.jobs import NewJob
 from schemas.limits import Limits
 from services.cli import playbook_versions
+from services.cli.output import counted
 
 if TYPE_CHECKING:
     from schemas.fleet import Fleet
@@ -51,8 +52,7 @@ def check(
         _write_json({"ok": True, "rules": rules, "warnings": warnings})
         return
     console = _console()
-    count = len(playbook.document.rules)
-    console.print(f"ok, {count} {'rule' if count == 1 else 'rules'}")
+    console.print(f"ok, {counted(len(playbook.document.rules), 'rule')}")
     console.print(_table_of(playbook))
     for warning in warnings:
         console.print(f"note: {warning}", soft_wrap=True)
@@ -242,7 +242,7 @@ def _fail(error: InputError, *, as_json: bool) -> NoReturn:
         console = _console(stderr=True)
         for fault in error.faults:
             console.print(fault, soft_wrap=True)
-        console.print(f"{len(error.faults)} {'fault' if len(error.faults) == 1 else 'faults'}")
+        console.print(counted(len(error.faults), "fault"))
     raise typer.Exit(1)
 
 

@@ -19,6 +19,7 @@ from services.cli.output import (
     Until,
     actor,
     console,
+    counted,
     moment,
     now,
     opened,
@@ -185,7 +186,7 @@ def _tell(
     show_page(done.items, None, columns=columns, as_json=False)
     for passed in done.passed:
         console().print(f"{thing} {passed.id} is passed over: {passed.why}", soft_wrap=True)
-    count = f"{len(done.items)} {thing}{'' if len(done.items) == 1 else 's'}"
-    console().print(f"{'Nothing was changed (dry run): ' if done.dry_run else ''}{count} {what}")
+    said = "Nothing was changed (dry run): " if done.dry_run else ""
+    console().print(f"{said}{counted(len(done.items), thing)} {what}")
     if done.more:
         console().print("there are more: say it again")

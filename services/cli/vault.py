@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from services.cli.output import Reason
+from services.cli.output import Reason, counted
 from services.cli.recording import recorded
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def status() -> None:
     Console(highlight=False, emoji=False).print(_table(uses))
     closed = sum(use.closed for use in uses)
     if closed:
-        typer.echo(f"{_values(closed)} cannot be opened.", err=True)
+        typer.echo(f"{counted(closed, 'value')} cannot be opened.", err=True)
         raise typer.Exit(NOT_ALL)
 
 
@@ -68,11 +68,11 @@ def reseal(*, reason: Reason = "") -> None:
         resealed = vault.reseal(told)
         if deed.begun:
             deed.note(resealed=resealed.done, left=dict(resealed.left))
-    typer.echo(f"{_values(resealed.done)} sealed again with the newest ring key.")
+    typer.echo(f"{counted(resealed.done, 'value')} sealed again with the newest ring key.")
     for key_id, count in sorted(resealed.left.items()):
         typer.echo(
-            f"{_values(count)} still sealed by {key_id!r}: see 'keyturn vault status' for what does not open; what a"
-            " process with an older ring has put meanwhile needs another run once that process is restarted.",
+            f"{counted(count, 'value')} still sealed by {key_id!r}: see 'keyturn vault status' for what does not open;"
+            " what a process with an older ring has put meanwhile needs another run once that process is restarted.",
             err=True,
         )
     if resealed.left:
@@ -121,7 +121,3 @@ def _what(use: "KeyUse") -> str:
     if use.newest:
         return "newest: seals what is put now"
     return "old: 'keyturn vault reseal' relieves it" if use.values else "old, seals nothing: can be taken away"
-
-
-def _values(count: int) -> str:
-    return f"{count} {'value' if count == 1 else 'values'}"

@@ -168,6 +168,7 @@ def test_a_house_that_is_well_has_no_fault_but_an_address_that_nobody_can_reach_
         "CENTAGATE log-in",
         f"2N device {park.serials[0]}",
     }
+    assert found["inventory"].told == "1 site, 0 Taps, 1 2N device"
     for each in found.values():
         assert bool(each.advice) is (each.verdict in {Verdict.FAULT, Verdict.WARNING})
 
@@ -257,9 +258,9 @@ def another_twon(house: House) -> None:
         (full_disk, "disk", "GB free", "make room"),
         (no_redis, "Redis", "does not answer", "REDIS_URL"),
         (old_schema, "ledger", "0001", "keyturn migrate"),
-        (lost_ring_key, "vault", "1 secrets are sealed by 'one', which the ring lacks", "KEYTURN_VAULT_KEYS"),
-        (no_ring, "vault", "no key ring to open them", "KEYTURN_VAULT_KEYS"),
-        (changed_secret, "vault", "1 secrets do not open", "restore the right ring"),
+        (lost_ring_key, "vault", "1 secret sealed by 'one', which the ring lacks", "KEYTURN_VAULT_KEYS"),
+        (no_ring, "vault", "holds 1 secret, and there is no key ring", "KEYTURN_VAULT_KEYS"),
+        (changed_secret, "vault", "cannot open 1 secret", "restore the right ring"),
         (no_sweep, "sweep", "600 s ago", "keyturn beat"),
         (no_worker, "workers of ublox", "none alive", "keyturn worker -Q ublox"),
         (wrong_clock, "u-blox clock", "differs from ours by", "NTP"),
@@ -371,6 +372,7 @@ def test_the_command_writes_a_table_or_json_and_ends_with_1_on_a_fault(tmp_path:
     code, output = run(**env)
     assert code == 1
     assert "keyturn worker -Q control" in output
+    assert output.endswith("1 fault.\n")
     code, output = run("--json", "--offline", **env)
     document = json.loads(output)
     assert (code, document["ok"]) == (1, False)

@@ -15,6 +15,7 @@ from infra.settings import Settings
 from schemas.errors import InputError
 from schemas.fleet import Fleet
 from services.cli.examination.findings import Finding, fault, ok, unused, warning
+from services.cli.output import counted
 from services.clients.guards import Guards
 from services.fleet import Inventory
 from services.wiring import now, open_vault
@@ -84,7 +85,8 @@ def writable(patient: Patient) -> Iterator[Finding]:
 def inventory(patient: Patient) -> Iterator[Finding]:
     """Whether the inventory can be read."""
     fleet = Inventory(patient.ledger).current()
-    yield ok("inventory", f"{len(fleet.sites)} sites, {len(fleet.taps)} Taps, {len(fleet.twon)} 2N devices")
+    counts = {"site": len(fleet.sites), "Tap": len(fleet.taps), "2N device": len(fleet.twon)}
+    yield ok("inventory", ", ".join(counted(count, thing) for thing, count in counts.items()))
 
 
 def reach_redis(patient: Patient) -> Iterator[Finding]:
@@ -117,7 +119,7 @@ def vault(patient: Patient) -> Iterator[Finding]:
         count = sum(patient.ledger.secrets.counts().values())
         if count:
             advice = "set KEYTURN_VAULT_KEYS or KEYTURN_VAULT_KEYS_FILE to the ring that sealed them"
-            yield fault("vault", f"holds {count} secrets, and there is no key ring to open them", advice)
+            yield fault("vault", f"holds {counted(count, 'secret')}, and there is no key ring to open any", advice)
         else:
             yield unused("vault", "there is no key ring, and no secret either")
         return
@@ -126,15 +128,15 @@ def vault(patient: Patient) -> Iterator[Finding]:
     closed = sum(use.closed for use in uses)
     if missing:
         names = ", ".join(repr(use.key_id) for use in missing)
-        text = f"{sum(use.values for use in missing)} secrets are sealed by {names}, which the ring lacks"
+        text = f"holds {counted(sum(use.values for use in missing), 'secret')} sealed by {names}, which the ring lacks"
         yield fault("vault", text, "put the lost line back into KEYTURN_VAULT_KEYS, or put those secrets in anew")
     elif closed:
-        text = f"{closed} secrets do not open: they were changed, or another ring key has the id of the right one"
+        text = f"cannot open {counted(closed, 'secret')}: changed, or another ring key has the id of the right one"
         yield fault("vault", text, "restore the right ring, or put those secrets in anew")
     elif any(use.values and not use.newest for use in uses):
         yield warning("vault", "every secret opens, some by an older ring key", "run: keyturn vault reseal")
     else:
-        yield ok("vault", f"all {sum(use.values for use in uses)} secrets open")
+        yield ok("vault", f"every secret opens, {sum(use.values for use in uses)} in all")
 
 
 def swept(patient: Patient) -> Iterator[Finding]:

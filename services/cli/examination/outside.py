@@ -13,6 +13,7 @@ from schemas.errors import ConfigurationError, InputError, NotYet, OurFault, Ref
 from schemas.events import EventType
 from services.cli.examination.findings import Finding, fault, ok, unused, warning
 from services.cli.examination.inside import MOST_SKEW, Patient
+from services.cli.output import counted
 from services.clients.guard import GuardedTransport
 from services.clients.transport import Bounds, Transport
 from services.schedules.registration import KEEP, Registration, admits, known_tokens, plan
@@ -134,7 +135,7 @@ def twon(patient: Patient) -> Iterator[Finding]:
             if seen.doubt:
                 yield fault(check, seen.doubt, "correct the inventory, or the device")
             else:
-                yield ok(check, f"lets us in; it has {len(seen.keys)} keys")
+                yield ok(check, f"lets us in; it has {counted(len(seen.keys), 'key')}")
 
 
 def taps(patient: Patient) -> Iterator[Finding]:
