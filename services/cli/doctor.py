@@ -24,7 +24,7 @@ def doctor(
     as_json: AsJson = False,
     offline: Annotated[bool, typer.Option("--offline", help="Leave out what does not belong to us.")] = False,
 ) -> None:
-    """Look at settings, ledger, Redis, clocks, vault, workers and outside systems, and say what to do.
+    """Look at settings, ledger, Redis, clocks, playbook, vault, workers and outside systems, and say what to do.
 
     Exit codes: 0 nothing is wrong, 1 something is.
     """
@@ -71,6 +71,7 @@ def examined(patient: "Patient", *, offline: bool = False) -> Iterator[Finding]:
     checks: list[tuple[str, Callable[[inside.Patient], Iterator[Finding]], str]] = [
         ("ledger writable", inside.writable, inside.REACH),
         ("inventory", inside.inventory, "take it in again: keyturn fleet import"),
+        ("playbook", inside.playbook, "correct KEYTURN_PLAYBOOK_FILE"),
         ("vault", inside.vault, "correct KEYTURN_VAULT_KEYS"),
         ("sweep", inside.swept, inside.REACH),
         ("workers", inside.workers, "start them"),

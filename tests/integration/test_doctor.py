@@ -158,6 +158,7 @@ def test_a_house_that_is_well_has_no_fault_but_an_address_that_nobody_can_reach_
         "ledger",
         "ledger writable",
         "inventory",
+        "playbook",
         "vault",
         "sweep",
         "workers of control",
@@ -183,6 +184,19 @@ def no_redis(house: House) -> None:
 
 def old_schema(house: House) -> None:
     house.sql("UPDATE alembic_version SET version_num = '0001'")
+
+
+def faulty_playbook_file(house: House) -> None:
+    house.variables["playbook_file"] = house.folder / "mine.toml"
+    (house.folder / "mine.toml").write_text('version = 1\n[[rules]]\nname = "lamp"\n')
+
+
+def unknown_operation(house: House) -> None:
+    """As a newer Keyturn may have activated it."""
+    words = 'version = 1\n[[rules]]\nname = "a"\non.manual = true\ndo = [{ operation = "ublox.fly" }]\n'
+    with house.ledger.database.writing() as connection:
+        version = house.ledger.playbooks.add(connection, words, by="key:newer", note="", now=now())
+        house.ledger.playbooks.activate(connection, version, now())
 
 
 def lost_ring_key(house: House) -> None:
@@ -258,6 +272,8 @@ def another_twon(house: House) -> None:
         (full_disk, "disk", "GB free", "make room"),
         (no_redis, "Redis", "does not answer", "REDIS_URL"),
         (old_schema, "ledger", "0001", "keyturn migrate"),
+        (faulty_playbook_file, "playbook", "line 2, rule 1 (lamp): expected", "KEYTURN_PLAYBOOK_FILE"),
+        (unknown_operation, "playbook", "version 1 is in force and cannot be loaded", "keyturn playbook activate"),
         (lost_ring_key, "vault", "1 secret sealed by 'one', which the ring lacks", "KEYTURN_VAULT_KEYS"),
         (no_ring, "vault", "holds 1 secret, and there is no key ring", "KEYTURN_VAULT_KEYS"),
         (changed_secret, "vault", "cannot open 1 secret", "restore the right ring"),

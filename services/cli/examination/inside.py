@@ -1,4 +1,4 @@
-"""What belongs to us: ledger, Redis, disk, vault, sweep, workers."""
+"""What belongs to us: ledger, Redis, disk, playbook, vault, sweep, workers."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from services.cli.examination.findings import Finding, fault, ok, unused, warnin
 from services.cli.output import counted
 from services.clients.guards import Guards
 from services.fleet import Inventory
-from services.wiring import now, open_vault
+from services.wiring import active_playbook, now, open_vault
 
 MOST_SKEW: Final = timedelta(seconds=5)
 """Between two clocks: leases are counted in seconds."""
@@ -87,6 +87,22 @@ def inventory(patient: Patient) -> Iterator[Finding]:
     fleet = Inventory(patient.ledger).current()
     counts = {"site": len(fleet.sites), "Tap": len(fleet.taps), "2N device": len(fleet.twon)}
     yield ok("inventory", ", ".join(counted(count, thing) for thing, count in counts.items()))
+
+
+def playbook(patient: Patient) -> Iterator[Finding]:
+    """Whether the playbook in force can be loaded, as workers do when they start."""
+    version = patient.ledger.playbooks.active()
+    which = "that of the settings" if version is None else f"version {version}"
+    try:
+        rules = active_playbook(patient.settings, patient.ledger)().document.rules
+    except InputError as error:
+        where = "the file of KEYTURN_PLAYBOOK_FILE" if version is None else "it"
+        advice = (
+            f"correct {where}, or run: keyturn playbook activate with one that has no fault; then start the workers"
+        )
+        yield fault("playbook", f"{which} is in force and cannot be loaded: {error}", advice)
+        return
+    yield ok("playbook", f"{which}, with {counted(len(rules), 'rule')}")
 
 
 def reach_redis(patient: Patient) -> Iterator[Finding]:
