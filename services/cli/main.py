@@ -28,6 +28,7 @@ from services.cli import (
     webhook_tokens,
     webhooks,
 )
+from services.cli.output import AsJson, write_json
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -104,15 +105,19 @@ def beat() -> None:
 
 
 @app.command("migrate")
-def _migrate() -> None:
+def _migrate(*, as_json: AsJson = False) -> None:
     """Bring the ledger to the schema that this version needs."""
     from infra.ledger import Ledger, migrate
+    from infra.ledger.schema import HEAD
     from infra.settings import load_settings
 
     ledger = Ledger(load_settings().database_url.get_secret_value())
     migrate(ledger.database)
     ledger.close()
-    typer.echo("The ledger is up to date.")
+    if as_json:
+        write_json({"ok": True, "schema": HEAD})
+    else:
+        typer.echo("The ledger is up to date.")
 
 
 def _become(*words: str) -> None:

@@ -1,16 +1,15 @@
 """``keyturn tap``: look at one Tap, read and write its resources, by hand."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import orjson
 import typer
 
-from schemas.errors import Busy, InputError, TryAgain, UpstreamError
+from schemas.errors import InputError, TryAgain, UpstreamError
 from services.cli import tap_plan
 from services.cli.output import AsJson, Reason, opened
 from services.cli.recording import recorded
+from services.cli.tap_faults import told
 from services.cli.tap_options import PLACE, visiting
 from services.cli.tap_visit import Visit, fetch
 
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
     from services.clients.tap.client import TapClient
 
 app = typer.Typer(name="tap", help="Look at an IoTize Tap, read and write its resources.", no_args_is_help=True)
-
-REFUSED: Final = 1
-WRONG_INPUT: Final = 2
-TRY_AGAIN: Final = 3
 
 Resource = Annotated[str, typer.Argument(metavar="PATH", help="Such as /1024//9, or /scram/hash-iteration.")]
 AsType = Annotated[str | None, typer.Option("--as", metavar="TYPE", help="Type of the value, where it must be said.")]
@@ -47,7 +42,7 @@ def info(
     as_json: AsJson = False,
 ) -> None:
     """Show what a Tap says of itself. Exit codes: 0 done, 1 refused, 2 wrong input, 3 try again later."""
-    with _told(as_json=as_json), visit.client() as client:
+    with told(as_json=as_json), visit.client() as client:
         facts, missing = _look(client)
     if as_json:
         _write_json({"ok": True, "tap": facts, "not_told": missing})
@@ -71,7 +66,7 @@ def read(
     """Read one resource. Exit codes: 0 done, 1 refused, 2 wrong input, 3 try again later."""
     from services.cli.tap_values import show_value, text_of
 
-    with _told(as_json=as_json):
+    with told(as_json=as_json):
         _check_path(path, show_secret=show_secret)
         with visit.client() as client:
             value = client.read(path, as_type=as_type)
@@ -100,7 +95,7 @@ def write(
 
     The audit of the ledger records it: without a ledger nothing is written.
     """
-    with _told(as_json=as_json), opened() as ledger:
+    with told(as_json=as_json), opened() as ledger:
         meant = _meant(path, value, as_type)
         with visit.client() as client, recorded(ledger, "tap.write", f"tap/{client.serial}", reason=reason) as deed:
             deed.note(path=path)
@@ -162,32 +157,6 @@ def _meant(path: str, text: str, as_type: str | None) -> Any:
         text = fetch(text, f"The secret for {path}").get_secret_value()
         return text.encode() if codec.takes is bytes else parse_value(codec, text)
     return parse_value(codec, text)
-
-
-@contextmanager
-def _told(*, as_json: bool) -> Iterator[None]:
-    """Tell a failure in one sentence, and leave with the code that says what to do next."""
-    try:
-        yield
-    except InputError as error:
-        fault: Exception = error
-        code = WRONG_INPUT
-    except UpstreamError as error:
-        fault = error
-        code = TRY_AGAIN if isinstance(error, TryAgain | Busy) else REFUSED
-    else:
-        return
-    if as_json:
-        _write_json({"ok": False, "error": str(fault), "kind": type(fault).__name__, **_details(fault)})
-    else:
-        typer.echo(str(fault), err=True)
-    raise typer.Exit(code)
-
-
-def _details(fault: Exception) -> dict[str, Any]:
-    if not isinstance(fault, UpstreamError):
-        return {}
-    return {"sent": fault.sent, "status": fault.status, "retry_after": getattr(fault, "retry_after", None)}
 
 
 def _line(fact: object) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from services.cli.output import Reason, counted
+from services.cli.output import AsJson, Reason, counted, write_json
 from services.cli.recording import recorded
 
 if TYPE_CHECKING:
@@ -30,30 +30,37 @@ This line is a new ring key; nobody else has it, and Keyturn does not keep it.
 
 
 @app.command("new-key")
-def new_key() -> None:
+def new_key(*, as_json: AsJson = False) -> None:
     """Make a ring key: its line on standard output, and on standard error what to do with it."""
     from infra.vault import new_ring_line
 
-    print(new_ring_line())
+    line = new_ring_line()
+    if as_json:
+        write_json({"line": line})
+        return
+    print(line)
     typer.echo(NEXT, err=True)
 
 
 @app.command()
-def status() -> None:
+def status(*, as_json: AsJson = False) -> None:
     """Show how much each ring key seals. Exit codes: 0 every value opens, 1 some do not, 2 wrong settings."""
     from rich.console import Console
 
     with _vault() as (_ledger, vault):
         uses = vault.uses()
-    Console(highlight=False, emoji=False).print(_table(uses))
     closed = sum(use.closed for use in uses)
+    if as_json:
+        write_json({"ok": not closed, "items": uses})
+    else:
+        Console(highlight=False, emoji=False).print(_table(uses))
     if closed:
         typer.echo(f"{counted(closed, 'value')} cannot be opened.", err=True)
         raise typer.Exit(NOT_ALL)
 
 
 @app.command()
-def reseal(*, reason: Reason = "") -> None:
+def reseal(*, reason: Reason = "", as_json: AsJson = False) -> None:
     """Have the newest ring key seal every value. Exit codes: 0 done, 1 some are left, 2 wrong settings."""
     with (
         _vault() as (ledger, vault),
@@ -68,7 +75,10 @@ def reseal(*, reason: Reason = "") -> None:
         resealed = vault.reseal(told)
         if deed.begun:
             deed.note(resealed=resealed.done, left=dict(resealed.left))
-    typer.echo(f"{counted(resealed.done, 'value')} sealed again with the newest ring key.")
+    if as_json:
+        write_json({"ok": not resealed.left, "resealed": resealed.done, "left": resealed.left})
+    else:
+        typer.echo(f"{counted(resealed.done, 'value')} sealed again with the newest ring key.")
     for key_id, count in sorted(resealed.left.items()):
         typer.echo(
             f"{counted(count, 'value')} still sealed by {key_id!r}: see 'keyturn vault status' for what does not open;"

@@ -1,16 +1,21 @@
 """The keyturn command, as a person types it."""
 
+import inspect
+import json
 import socket
 import sqlite3
 import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
+from typer import Typer
 from typer.testing import CliRunner
 
 from infra.ledger import Ledger, migrate
+from infra.ledger.schema import HEAD
 from schemas.errors import ConfigurationError
 from services.cli.main import app
 from tests.support.patience import eventually
@@ -50,11 +55,29 @@ def test_a_mistyped_command_is_told(words: tuple[str, ...]) -> None:
     assert "Usage" in told.stderr
 
 
+def commands(group: Typer, *path: str) -> Iterator[tuple[str, Callable[..., object]]]:
+    """Every command below a group, with what does its work."""
+    for command in group.registered_commands:
+        assert command.callback is not None
+        yield " ".join((*path, command.name or command.callback.__name__)), command.callback
+    for one in group.registered_groups:
+        assert one.typer_instance is not None
+        yield from commands(one.typer_instance, *path, str(one.name))
+
+
+def test_every_command_that_ends_by_itself_writes_json_where_it_is_asked_to() -> None:
+    without = {name for name, work in commands(app) if "as_json" not in inspect.signature(work).parameters}
+    processes = {"up", "web", "worker", "beat", *(f"sandbox {twin}" for twin in ("ublox", "tap", "centagate", "twon"))}
+    assert without == processes | {"fleet export"}, "which writes the form that it is asked for"
+
+
 def test_migrate_makes_the_ledger_and_may_be_repeated(database_url: str, tmp_path: Path) -> None:
     env = {"DATABASE_URL": database_url, "KEYTURN_WEBHOOK_TOKENS": TOKEN}
     for _ in range(2):
         done = keyturn(tmp_path, "migrate", **env)
         assert (done.returncode, done.stdout) == (0, "The ledger is up to date.\n")
+    told = json.loads(keyturn(tmp_path, "migrate", "--json", **env).stdout)
+    assert told == {"ok": True, "schema": HEAD}
     ledger = Ledger(database_url)
     assert ledger.history.newest_event() == 0
     ledger.close()

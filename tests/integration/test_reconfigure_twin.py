@@ -1,5 +1,6 @@
 """``tap.reconfigure`` and ``keyturn tap apply`` against the twin, over TCP, killed at every write in turn."""
 
+import json
 import re
 import subprocess
 import sys
@@ -208,6 +209,29 @@ def test_apply_writes_everything_and_looks_again(tmp_path: Path, twin: Twin) -> 
     assert_ends_well(fleet, twin)
     (tmp_path / "login").write_text(SECRETS["admin-password"])
     assert command(fleet, "apply", SERIAL) == (0, "Nothing to do: the Tap is as wished.\n")
+
+
+def told(fleet: Path, *words: str, code: int = 0) -> Any:
+    """What a command writes as JSON; nothing else is on standard output."""
+    result = CliRunner().invoke(app, [*words, "--json"], env=house_environ(fleet.parent, fleet))
+    assert result.exit_code == code, result.output
+    assert not [secret for secret in SECRETS.values() if secret != "admin" and secret in result.output]
+    return json.loads(result.stdout)
+
+
+def test_plan_and_apply_are_told_as_json(tmp_path: Path, twin: Twin) -> None:
+    fleet = write_fleet(tmp_path, address=twin.address)
+    planned = told(fleet, "plan", SERIAL)
+    steps = {step["setting"]: step["wished"] for step in planned["steps"]}
+    assert (planned["ok"], planned["tap"], planned["restarts"]) == (True, SERIAL, True)
+    assert steps["wifi.ssid"] == "plant"
+    assert "•••" in steps.values()
+    assert "--json needs --yes" in told(fleet, "apply", SERIAL, code=2)["error"]
+    twin.turn(refused={"PUT /1024//25": 164})
+    assert told(fleet, "apply", SERIAL, "--yes", code=1)["kind"] == "Refused"
+    twin.turn(refused={})
+    assert told(fleet, "apply", SERIAL, "--yes")["steps"]
+    assert_ends_well(fleet, twin)
 
 
 def audit_of(folder: Path) -> list[AuditEntry]:

@@ -1,5 +1,6 @@
 """``keyturn vault`` as a person types it, from the first ring key to the next."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,8 @@ def test_new_key_prints_one_line_for_the_settings_and_says_on_the_side_what_to_d
     for words in ("KEYTURN_VAULT_KEYS", "keyturn vault reseal", "whoever loses the ring loses every secret"):
         assert words in made[0].stderr
     assert made[0].stdout.strip().partition(":")[2] not in made[0].stderr
+    told = json.loads(CliRunner().invoke(app, ["vault", "new-key", "--json"]).stdout)
+    assert len(KeyRing.parse(told["line"]).ids) == 1
 
 
 def test_the_line_of_new_key_goes_into_a_file_and_opens_a_vault(
@@ -142,6 +145,19 @@ def test_status_fails_where_an_id_has_another_key(ledger: Ledger, environ: dict[
     shown = keyturn(environ, "status", ring=ring_text("x").replace("x:", "old:"))
     assert (shown.exit_code, shown.stderr) == (1, "1 value cannot be opened.\n")
     assert lines(shown) == [["old", "1", "1", "another key of this id has sealed them, or they were changed"]]
+
+
+def test_status_and_reseal_are_told_as_json(ledger: Ledger, environ: dict[str, str]) -> None:
+    put(ledger, "old", a=WORD, b=WORD)
+    put(ledger, "lost", c=WORD)
+    both = ring_text("new", "old")
+    before = keyturn(environ, "status", "--json", ring=both)
+    found = {one.pop("key_id"): one for one in json.loads(before.stdout)["items"]}
+    assert (before.exit_code, json.loads(before.stdout)["ok"]) == (1, False)
+    assert found["old"] == {"in_ring": True, "newest": False, "values": 2, "closed": 0}
+    assert found["lost"] == {"in_ring": False, "newest": False, "values": 1, "closed": 1}
+    resealed = keyturn(environ, "reseal", "--json", ring=both)
+    assert (resealed.exit_code, json.loads(resealed.stdout)) == (1, {"ok": False, "resealed": 2, "left": {"lost": 1}})
 
 
 def test_reseal_names_what_it_had_to_leave(ledger: Ledger, environ: dict[str, str]) -> None:
