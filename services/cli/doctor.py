@@ -11,7 +11,7 @@ import typer
 
 from schemas.errors import ConfigurationError
 from services.cli.examination.findings import Finding, Verdict, fault, looked, ok
-from services.cli.output import AsJson, counted, show_table, write_json
+from services.cli.output import AsJson, counted, logs_aside, show_table, write_json
 
 if TYPE_CHECKING:
     from services.cli.examination.inside import Patient
@@ -28,6 +28,7 @@ def doctor(
 
     Exit codes: 0 nothing is wrong, 1 something is.
     """
+    logs_aside()
     findings = list(examine(dict(environ), offline=offline))
     faults = sum(finding.verdict is Verdict.FAULT for finding in findings)
     if as_json:

@@ -2,6 +2,7 @@
 
 import getpass
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -104,6 +105,14 @@ def read_as(model: type[Model], **values: Any) -> Model:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         told = [f"--{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults]
         raise InputError(told) from None
+
+
+def logs_aside() -> None:
+    """Send log lines to standard error: what is printed is for reading, or for a program."""
+    import structlog
+
+    if not structlog.is_configured():
+        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 def write_json(value: object) -> None:

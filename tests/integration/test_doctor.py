@@ -368,6 +368,20 @@ def test_the_doctor_keeps_away_from_an_upstream_that_told_us_to_wait(house: Hous
         assert "u-blox breaker open, next probe" in found[check].told
 
 
+def test_log_lines_stay_out_of_the_json(house: House) -> None:
+    env = {
+        "DATABASE_URL": house.url,
+        "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
+        "KEYTURN_WEBHOOK_TOKENS": TOKEN,
+        "KEYTURN_UBLOX_BASE_URL": f"{house.twin.url}/v1",
+        "KEYTURN_UBLOX_API_KEY": API_KEY,
+        "KEYTURN_UBLOX_API_SECRET": API_SECRET,
+    }
+    answer = CliRunner().invoke(app, ["doctor", "--json"], env=env)
+    found = {each["check"]: each["verdict"] for each in json.loads(answer.stdout)["findings"]}
+    assert (found["Redis"], found["u-blox log-in"]) == ("fault", "ok")
+
+
 def run(*words: str, **variables: Any) -> tuple[int, str]:
     answer = CliRunner().invoke(app, ["doctor", *words], env={"COLUMNS": "200", **variables})
     return answer.exit_code, answer.output
