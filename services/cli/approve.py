@@ -7,6 +7,7 @@ import typer
 from schemas.access import Role
 from schemas.admin import LARGEST_ID
 from services.cli.output import AsJson, Reason, actor, console, fail, now, opened, write_json
+from services.cli.triggers import finish
 
 if TYPE_CHECKING:
     from infra.ledger import Ledger
@@ -74,7 +75,6 @@ def _on_jobs(ledger: "Ledger", jobs: list[int], said: "Said") -> list[int]:
 def _on_trigger(ledger: "Ledger", trigger: str, said: "Said") -> list[str]:
     from infra.ledger.holding import Verdict
     from infra.settings import load_settings
-    from services.triggers import Maker
     from services.wiring import make_desk
 
     if ledger.triggers.show(trigger) is None:
@@ -83,7 +83,5 @@ def _on_trigger(ledger: "Ledger", trigger: str, said: "Said") -> list[str]:
     decide = desk.approve if said.verdict is Verdict.APPROVE else desk.reject
     with ledger.database.writing() as connection:
         news = decide(connection, trigger, said)
-    maker = Maker(ledger, ring=lambda _task, _ids: None, clock=now)  # the sweep rings
-    while not maker.step_of(trigger).over:
-        pass
+    finish(ledger, trigger)
     return [trigger] if news else []

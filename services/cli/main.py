@@ -24,6 +24,7 @@ from services.cli import (
     schedules,
     tap,
     trigger,
+    triggers,
     vault,
     webhook_tokens,
     webhooks,
@@ -44,6 +45,7 @@ app.add_typer(redrive.parked_app, name="parked")
 app.add_typer(redrive.faults_app, name="faults")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
+app.add_typer(triggers.app, name="triggers")
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(catchup.app, name="catchup")
 app.add_typer(webhooks.app, name="webhooks")

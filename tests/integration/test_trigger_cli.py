@@ -1,6 +1,7 @@
 """The commands that ask for work, approve it, change the rules and the webhook tokens, as a person types them."""
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from services.cli.output import now
 from services.playbook import default_text
 from services.triggers import Maker
 from tests.support.ledger import ROTATE, ask, claim, device, job_row, rows, settle, states, wish
+from tests.support.processes import CLI, clean_environ, ran
 
 
 @pytest.fixture
@@ -41,6 +43,14 @@ def run(*words: object, code: int = 0) -> Result:
 
 def told(*words: object, code: int = 0) -> Any:
     return json.loads(run(*words, "--json", code=code).stdout)
+
+
+def apart(*words: str) -> str:
+    """Run a command in a process of its own, whose log lines are not this one's; give what it prints."""
+    env = {name: value for name, value in os.environ.items() if name.startswith(("DATABASE_URL", "KEYTURN_"))}
+    done = ran((*CLI, *words), folder=Path.cwd(), env=clean_environ(**env))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def make(ledger: Ledger) -> None:
@@ -150,6 +160,37 @@ def test_a_trigger_of_ones_own_is_rejected_but_not_approved(ledger: Ledger) -> N
     assert "another person must" in run("approve", "--trigger", name, code=1).output
     run("reject", "--trigger", name)
     assert [row["state"] for row in rows(ledger, "SELECT state FROM jobs")] == ["cancelled"]
+
+
+@pytest.mark.usefixtures("ledger")
+def test_triggers_are_listed_the_newest_first_and_shown() -> None:
+    names = [told("trigger", ROTATE, "--device", device(number), "--reason", f"[{number}]")["id"] for number in (1, 2)]
+    listed = told("triggers", "list")
+    assert ([one["id"] for one in listed["items"]], listed["next"]) == (names[::-1], None)
+    page = run("triggers", "list", "--limit", 1).stdout
+    assert names[1] in page
+    assert [one["id"] for one in told("triggers", "list", "--until", page.split()[-1])["items"]] == names[:1]
+    newest = told("triggers", "list", "--limit", 1)
+    assert [one["id"] for one in told("triggers", "list", "--until", newest["next"])["items"]] == names[:1]
+    assert told("triggers", "list", "--until", "1h")["items"] == []
+    shown = run("triggers", "show", names[0]).stdout
+    assert "planning" in shown
+    assert "[1]" in shown
+    assert told("triggers", "show", names[0])["asked"]["devices"] == [device(1)]
+    assert told("triggers", "show", "trg_0", code=1)["faults"] == ["there is no trigger trg_0"]
+
+
+def test_a_trigger_is_cancelled_as_far_as_it_has_not_run(ledger: Ledger) -> None:
+    name = told("trigger", ROTATE, "--device", device(1), "--device", device(2))["id"]
+    make(ledger)
+    (running,) = claim(ledger, now(), limit=1)
+    cancelled = apart("triggers", "cancel", name, "--reason", "too early", "--json")
+    assert json.loads(cancelled)["jobs"] == {"cancelled": 1, "running": 1}
+    assert job_row(ledger, running.id)["state"] == "running"
+    assert "1 cancelled" in run("triggers", "cancel", name).stdout
+    assert told("triggers", "cancel", "trg_0", code=1)["faults"] == ["there is no trigger trg_0"]
+    (entry,) = told("audit", "list", "--action", "trigger.cancel")["items"]
+    assert (entry["entry"]["subject"], entry["entry"]["reason"]) == (f"trigger/{name}", "too early")
 
 
 def test_a_playbook_is_compared_and_put_in_force(ledger: Ledger, tmp_path: Path) -> None:
