@@ -29,6 +29,7 @@ app = typer.Typer(
     name="playbook", help="Check a playbook, try an event against it, and put it in force.", no_args_is_help=True
 )
 app.command("list")(playbook_versions.list_versions)
+app.command("show")(playbook_versions.show)
 app.command("diff")(playbook_versions.diff)
 app.command("activate")(playbook_versions.activate)
 

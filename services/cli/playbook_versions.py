@@ -1,4 +1,4 @@
-"""``keyturn playbook list|diff|activate``: versions of the playbook in the ledger."""
+"""``keyturn playbook list|show|diff|activate``: versions of the playbook in the ledger."""
 
 import re
 from pathlib import Path
@@ -56,6 +56,28 @@ def list_versions(*, before: Before = None, limit: Limit = 50, as_json: AsJson =
         console().print("none was activated: KEYTURN_PLAYBOOK_FILE, or else the shipped playbook, is in force")
 
 
+def show(
+    version: Annotated[
+        int | None,
+        typer.Argument(metavar="[VERSION]", min=1, max=LARGEST_ID, help="Its number; without it, what is in force."),
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show the text of a playbook."""
+    from services.operations import PARAMETERS
+    from services.playbook.versions import view
+
+    with opened() as ledger:
+        active = ledger.playbooks.active()
+        wanted = version or active
+        text = _text_of(ledger, wanted, as_json=as_json)
+    if as_json:
+        write_json(view(text, wanted, active=wanted == active, operations=PARAMETERS))
+    else:
+        print(text, end="" if text.endswith("\n") else "\n")
+
+
 def diff(
     which: Which,
     *,
@@ -69,8 +91,8 @@ def diff(
 
     with opened() as ledger:
         base = against or ledger.playbooks.active()
-        before = _load(_text_of(ledger, base))
-        after = _load(_text(ledger, which)[0])
+        before = _load(_text_of(ledger, base, as_json=as_json))
+        after = _load(_text(ledger, which, as_json=as_json)[0])
     changes = differences(before.document, after.document)
     if as_json:
         write_json({"before": base, "changes": changes})
@@ -90,7 +112,7 @@ def activate(which: Which, *, reason: Reason = "", as_json: AsJson = False) -> N
     from infra.ledger.audit import write
 
     with opened() as ledger:
-        text, version = _text(ledger, which)
+        text, version = _text(ledger, which, as_json=as_json)
         _load(text)
         with ledger.database.writing() as connection:
             if version is None:
@@ -106,16 +128,16 @@ def activate(which: Which, *, reason: Reason = "", as_json: AsJson = False) -> N
         console().print(f"version {version} is in force; workers take it up with their next events")
 
 
-def _text(ledger: "Ledger", which: str) -> tuple[str, int | None]:
+def _text(ledger: "Ledger", which: str, *, as_json: bool) -> tuple[str, int | None]:
     """The text of a file or of a version, and which version it is."""
     from services.playbook import read_text
 
     if _VERSION.fullmatch(which) and not Path(which).exists():
-        return _text_of(ledger, int(which)), int(which)
+        return _text_of(ledger, int(which), as_json=as_json), int(which)
     return read_text(Path(which)), None
 
 
-def _text_of(ledger: "Ledger", version: int | None) -> str:
+def _text_of(ledger: "Ledger", version: int | None, *, as_json: bool) -> str:
     from infra.settings import load_settings
     from services.wiring import settings_text
 
@@ -123,7 +145,7 @@ def _text_of(ledger: "Ledger", version: int | None) -> str:
         return settings_text(load_settings())
     text = ledger.playbooks.text(version)
     if text is None:
-        fail(f"there is no version {version} of the playbook")
+        fail(f"there is no version {version} of the playbook", as_json=as_json)
     return text
 
 

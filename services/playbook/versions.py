@@ -1,15 +1,43 @@
 """What a person asks of playbooks before one is put in force: whether it is right, and how it differs, rule by rule."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import BaseModel
+
+from schemas.errors import InputError
 from schemas.playbook import PlaybookDocument, Rule
-from schemas.rules import RuleChange
+from schemas.rules import PlaybookView, RuleChange
+from services.playbook.loader import load_playbook
 
 
 def as_written(rule: Rule) -> dict[str, Any]:
     """A rule without what is as it is by default."""
     return rule.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def view(text: str, version: int | None, *, active: bool, operations: Mapping[str, type[BaseModel]]) -> PlaybookView:
+    """A playbook with what this version of Keyturn makes of it.
+
+    Args:
+        text: TOML.
+        version: None for the settings' own.
+        active: whether it is in force.
+        operations: the parameter model of every operation that there is.
+    """
+    try:
+        playbook = load_playbook(text, operations=operations)
+    except InputError as error:  # it was right for the Keyturn that kept it
+        faults = list(error.faults)
+        return PlaybookView(version=version, active=active, text=text, rules=[], warnings=[], faults=faults)
+    return PlaybookView(
+        version=version,
+        active=active,
+        text=text,
+        rules=[as_written(rule) for rule in playbook.document.rules],
+        warnings=list(playbook.warnings),
+        faults=[],
+    )
 
 
 def differences(before: PlaybookDocument, after: PlaybookDocument) -> list[RuleChange]:

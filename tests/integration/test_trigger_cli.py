@@ -206,6 +206,23 @@ def test_a_playbook_is_compared_and_put_in_force(ledger: Ledger, tmp_path: Path)
     assert [version.version for version in ledger.playbooks.page(None, 10)] == [1]
 
 
+def test_the_text_of_a_playbook_is_shown(ledger: Ledger, tmp_path: Path) -> None:
+    assert run("playbook", "show").stdout == default_text()
+    shown = told("playbook", "show")
+    assert (shown["version"], shown["active"], shown["text"]) == (None, True, default_text())
+    file = tmp_path / "mine.toml"
+    file.write_text(default_text().replace("validity_days = 365", "validity_days = 300"))
+    run("playbook", "activate", file)
+    run("playbook", "activate", file)
+    assert run("playbook", "show").stdout == run("playbook", "show", 1).stdout == file.read_text()
+    assert [told("playbook", "show", *words)["active"] for words in ((), (1,), (2,))] == [True, False, True]
+    assert "renew-expiring-certificate" in [rule["name"] for rule in told("playbook", "show", 1)["rules"]]
+    assert told("playbook", "show", 7, code=1)["faults"] == ["there is no version 7 of the playbook"]
+    with ledger.database.writing() as connection:
+        newer = ledger.playbooks.add(connection, "version = 2", by="key:newer", note="", now=now())
+    assert told("playbook", "show", newer)["faults"] != []
+
+
 @pytest.mark.parametrize("digits", [20, 5000])
 @pytest.mark.usefixtures("ledger")
 def test_a_number_that_no_version_can_have_names_a_file(digits: int) -> None:

@@ -23,7 +23,7 @@ from schemas.rules import (
 )
 from services.operations import PARAMETERS
 from services.playbook import Playbook, load_playbook
-from services.playbook.versions import as_written, differences
+from services.playbook.versions import as_written, differences, view
 from services.web.admin.changes import change
 from services.web.admin.contract import Answer, Call, Route, not_found
 from services.web.admin.cursors import cursor, position
@@ -115,20 +115,7 @@ def _diff(call: Call, text: str) -> Answer:
 
 
 def _view(call: Call, version: int | None, *, active_too: bool) -> PlaybookView:
-    text = _text(call, version)
-    try:
-        playbook = _load(text)
-    except InputError as error:  # it was right for the Keyturn that kept it
-        faults = list(error.faults)
-        return PlaybookView(version=version, active=active_too, text=text, rules=[], warnings=[], faults=faults)
-    return PlaybookView(
-        version=version,
-        active=active_too,
-        text=text,
-        rules=[as_written(rule) for rule in playbook.document.rules],
-        warnings=list(playbook.warnings),
-        faults=[],
-    )
+    return view(_text(call, version), version, active=active_too, operations=PARAMETERS)
 
 
 def _text(call: Call, version: int | None) -> str:
