@@ -9,6 +9,7 @@ import typer
 
 from schemas.errors import KeyturnError
 from services.cli import (
+    ages,
     approve,
     audit,
     catchup,
@@ -54,6 +55,7 @@ app.add_typer(vault.app, name="vault")
 app.command("doctor")(doctor.doctor)
 app.add_typer(webhook_tokens.app, name="webhook-tokens")
 app.command("forecast")(forecast.forecast)
+app.command("keys-and-certificates")(ages.keys_and_certificates)
 app.command("trigger")(trigger.trigger)
 app.command("approve")(approve.approve)
 app.command("reject")(approve.reject)

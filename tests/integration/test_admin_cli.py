@@ -11,10 +11,12 @@ from typer.testing import CliRunner, Result
 from infra.ledger import Ledger
 from schemas.errors import ConfigurationError, InputError
 from schemas.jobs import State
+from schemas.secret import Secret
 from services.access import Access
 from services.cli.main import app
 from services.cli.output import now
-from tests.support.ledger import DEVICE, arrival, ask, claim_one, job_row, settle, wish
+from tests.support.ledger import DEVICE, RENEW, arrival, ask, claim_one, job_row, settle, wish
+from tests.support.vault import ring_text, vault_of
 
 HUGE = "99999999999999999999"
 
@@ -67,6 +69,26 @@ def test_a_key_that_cannot_be_is_refused(ledger: Ledger, words: tuple[str, ...])
     result = CliRunner().invoke(app, ["keys", "new", *words])
     assert isinstance(result.exception, InputError)  # which main() tells in a sentence, and ends with 2
     assert ledger.keys.list() == []
+
+
+def test_keys_and_certificates_are_told_with_their_ages_and_ends(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEYTURN_VAULT_KEYS", ring_text("new"))
+    vault_of(ledger, "old").put("a/secret", Secret("x"))
+    ask(ledger, now(), wish(DEVICE, RENEW), evidence={"expires": (now() + timedelta(days=9, hours=1)).isoformat()})
+    made = told("webhook-tokens", "new", "ublox", "--hours", 2)
+    found = told("keys-and-certificates")
+    assert [(one["id"], one["in_ring"], one["secrets"]) for one in found["vault"]] == [
+        ("new", True, 0),
+        ("old", False, 1),
+    ]
+    assert [(one["target"], one["days_left"]) for one in found["renewals"]] == [(DEVICE, 9)]
+    assert [one["living"] for one in found["webhook_tokens"]] == [True]
+    shown = run("keys-and-certificates").stdout
+    for words in (DEVICE, "missing", made["token"]["id"], "and 1 of KEYTURN_WEBHOOK_TOKENS"):
+        assert words in shown
+    assert made["authorization"] not in shown + json.dumps(found)
 
 
 def test_the_audit_is_listed_and_verified(ledger: Ledger) -> None:
