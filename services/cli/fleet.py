@@ -8,6 +8,7 @@ import orjson
 import typer
 
 from schemas.errors import InputError
+from services.cli import fleet_removal
 from services.cli.output import counted
 
 if TYPE_CHECKING:
@@ -243,3 +244,6 @@ def _json(value: object) -> str:
 
 def _write_json(value: object) -> None:
     print(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+app.command("remove")(fleet_removal.remove)

@@ -1,12 +1,14 @@
 """``keyturn fleet`` as a person types it."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from infra.ledger import Ledger
 from services.cli.main import app
 from tests.support.inventory import house_environ
 from tests.support.vault import ring_text
@@ -180,6 +182,33 @@ def test_the_list_can_be_of_one_kind(stocked: House) -> None:
 def test_show_finds_a_thing_by_any_of_its_names(stocked: House, name: str, kinds: set[str]) -> None:
     assert {entry["kind"] for entry in stocked.told("show", name)} == kinds
     assert "lyon" in stocked.run("show", name).stdout or name == "nice"
+
+
+def test_one_thing_is_removed_with_its_secrets_and_recorded(stocked: House) -> None:
+    with closing(Ledger(stocked.environ["DATABASE_URL"])) as ledger:
+        names = {name for name in ledger.secrets.names() if name.startswith("tap/IOTZ00000000000042/")}
+        assert names
+        gone = stocked.told("remove", "tap", "IOTZ00000000000042", "--reason", "taken down")
+        assert (gone["kind"], gone["name"]) == ("tap", "IOTZ00000000000042")
+        assert not names & set(ledger.secrets.names())
+        entry = ledger.audit.page(before=None, limit=1)[0].entry
+    assert (entry.action, entry.subject, entry.reason) == ("fleet.remove", "fleet/tap/IOTZ00000000000042", "taken down")
+    assert stocked.run("show", "IOTZ00000000000042").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "words"),
+    [
+        ("tap", "IOTZ0", "there is no tap IOTZ0 in the inventory"),
+        ("lamp", "IOTZ0", "expected one of site, device, 2n, token, tap, not lamp"),
+        ("site", "nice", "has things that belong to it"),
+    ],
+)
+def test_what_cannot_be_removed_is_told(stocked: House, kind: str, name: str, words: str) -> None:
+    before = stocked.told("list")
+    refused = stocked.run("remove", kind, name)
+    assert (refused.exit_code, words in refused.stderr) == (1, True)
+    assert stocked.told("list") == before
 
 
 def test_show_names_secrets_and_says_what_is_not_there(stocked: House) -> None:

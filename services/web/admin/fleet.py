@@ -28,6 +28,7 @@ from schemas.fleet_views import (
 )
 from services.fleet.csv_form import KIND_NAMES
 from services.fleet.importing import MOST_TRIES, Draft, Importer, recorded, refuse_to_empty
+from services.fleet.removing import obstacle
 from services.fleet.written import parse_written
 from services.web.admin.changes import change, etag, must_be_seen, must_match, written
 from services.web.admin.contract import Answer, Call, Route, not_found
@@ -95,11 +96,8 @@ def remove_thing(call: Call) -> Response:
         if before is None:
             raise _nothing(call)
         must_match(call, revision(before))
-        others = sum(1 for entry in draft.snapshot.entries if wanted.kind == "site" and entry.site == wanted.key) - 1
-        if others > 0:
-            raise Problem(
-                409, f"the site {wanted.key} has things that belong to it ({others}): remove or move them first"
-            )
+        if (told := obstacle(draft, wanted)) is not None:
+            raise Problem(409, told)
         _store(call, connection, ready)
         write(connection, _entry(call, "fleet.remove", wanted, reason, site=before.entry.site))
         return Answer(status=204)
