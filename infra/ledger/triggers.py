@@ -112,6 +112,12 @@ class Triggers:
         with self._database.reading() as connection:
             return trigger_views.page(connection, asked, before)
 
+    def place(self, trigger: str) -> Place | None:
+        """Where a trigger stands in a list of all."""
+        with self._database.reading() as connection:
+            row = row_of(connection, trigger)
+            return None if row is None else Place(at=row.created_at, id=row.id)
+
     def show(self, trigger: str) -> TriggerView | None:
         """One trigger, with how far it has come."""
         with self._database.reading() as connection:

@@ -20,6 +20,7 @@ from services.cli.output import (
     actor,
     console,
     fail,
+    logs_aside,
     opened,
     read_as,
     show_fields,
@@ -38,6 +39,7 @@ SHOWN: Final = 20
 
 _UNFINISHED: Final = (State.HELD, State.DUE, State.RUNNING, State.AWAITING)
 _WAITS: Final = (State.HELD, State.AWAITING)
+_MOST_DIGITS: Final = 18  # what JSON and the ledger take as a number
 
 Many = list[str]
 
@@ -93,6 +95,7 @@ def _ask(ledger: "Ledger", asked: NewTrigger, *, wait: bool, as_json: bool) -> N
     from infra.settings import load_settings
     from services.wiring import make_desk
 
+    logs_aside()
     desk = make_desk(load_settings(), ledger)
     try:
         order = desk.check(asked)
@@ -261,7 +264,7 @@ def _hours(words: str) -> dict[str, object]:
 
 def _sum(words: str) -> dict[str, object]:
     jobs, _, per = words.partition("/")
-    return {"jobs": int(jobs) if jobs.isdecimal() else jobs, "per": per}
+    return {"jobs": int(jobs) if jobs.isdecimal() and len(jobs) <= _MOST_DIGITS else jobs, "per": per}
 
 
 def _as(model: type[Limit], option: str, values: dict[str, object]) -> Limit:

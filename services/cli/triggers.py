@@ -32,14 +32,24 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="As 'keyturn triggers list
 
 
 @app.command("list")
-def list_triggers(*, since: Since = None, until: Until = None, limit: Limit = 50, as_json: AsJson = False) -> None:
+def list_triggers(
+    *,
+    since: Since = None,
+    until: Until = None,
+    before: Annotated[str | None, typer.Option(metavar="ID", help="Go on below this trigger.")] = None,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
     """List triggers, the newest first."""
     from schemas.triggers import TriggerQuery
 
     asked = read_as(TriggerQuery, since=moment(since), until=moment(until), limit=limit)
     with opened() as ledger:
-        found, below = ledger.triggers.page(asked)
-    following = None if below is None else found[-1].created_at
+        place = None if before is None else ledger.triggers.place(before)
+        if before is not None and place is None:
+            fail(f"there is no trigger {before}", as_json=as_json)
+        found, below = ledger.triggers.page(asked, place)
+    following = None if below is None else below.id
     if as_json:
         write_json({"items": found, "next": following})
         return
@@ -57,7 +67,7 @@ def list_triggers(*, since: Since = None, until: Until = None, limit: Limit = 50
     ]
     show_table(("id", "asks for", "is", "made", "by", "planned", "why"), rows)
     if following is not None:
-        console().print(f"there are more: --until {following.isoformat()}")
+        console().print(f"there are more: --before {following}")
 
 
 @app.command("show")

@@ -163,16 +163,24 @@ def test_a_trigger_of_ones_own_is_rejected_but_not_approved(ledger: Ledger) -> N
 
 
 @pytest.mark.usefixtures("ledger")
+@pytest.mark.parametrize("many", ["9" * 20, "9" * 5_000])
+def test_a_budget_beyond_all_numbers_is_told_in_a_sentence(many: str) -> None:
+    result = CliRunner().invoke(app, ["trigger", ROTATE, "--device", device(1), "--budget", f"{many}/day"])
+    assert str(result.exception) == "--budget: jobs Input should be a valid integer"
+
+
+@pytest.mark.usefixtures("ledger")
 def test_triggers_are_listed_the_newest_first_and_shown() -> None:
     names = [told("trigger", ROTATE, "--device", device(number), "--reason", f"[{number}]")["id"] for number in (1, 2)]
     listed = told("triggers", "list")
     assert ([one["id"] for one in listed["items"]], listed["next"]) == (names[::-1], None)
     page = run("triggers", "list", "--limit", 1).stdout
     assert names[1] in page
-    assert [one["id"] for one in told("triggers", "list", "--until", page.split()[-1])["items"]] == names[:1]
+    assert [one["id"] for one in told("triggers", "list", "--before", page.split()[-1])["items"]] == names[:1]
     newest = told("triggers", "list", "--limit", 1)
-    assert [one["id"] for one in told("triggers", "list", "--until", newest["next"])["items"]] == names[:1]
+    assert [one["id"] for one in told("triggers", "list", "--before", newest["next"])["items"]] == names[:1]
     assert told("triggers", "list", "--until", "1h")["items"] == []
+    assert told("triggers", "list", "--before", "trg_0", code=1)["faults"] == ["there is no trigger trg_0"]
     shown = run("triggers", "show", names[0]).stdout
     assert "planning" in shown
     assert "[1]" in shown
