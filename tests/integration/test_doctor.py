@@ -30,6 +30,7 @@ from tests.fixtures.ublox import Caller, calling
 from tests.support.centagate import centagate_twin
 from tests.support.inventory import stock
 from tests.support.ports import free_port
+from tests.support.processes import CLI, clean_environ, ran
 from tests.support.site import TOKEN, serving, settings_for
 from tests.support.taps import write_fleet
 from tests.support.twon import PASSWORD, USER, twon_park
@@ -368,18 +369,19 @@ def test_the_doctor_keeps_away_from_an_upstream_that_told_us_to_wait(house: Hous
         assert "u-blox breaker open, next probe" in found[check].told
 
 
-def test_log_lines_stay_out_of_the_json(house: House) -> None:
-    env = {
-        "DATABASE_URL": house.url,
-        "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
-        "KEYTURN_WEBHOOK_TOKENS": TOKEN,
-        "KEYTURN_UBLOX_BASE_URL": f"{house.twin.url}/v1",
-        "KEYTURN_UBLOX_API_KEY": API_KEY,
-        "KEYTURN_UBLOX_API_SECRET": API_SECRET,
-    }
-    answer = CliRunner().invoke(app, ["doctor", "--json"], env=env)
-    found = {each["check"]: each["verdict"] for each in json.loads(answer.stdout)["findings"]}
+def test_log_lines_stay_out_of_the_json(house: House, tmp_path: Path) -> None:
+    env = clean_environ(
+        DATABASE_URL=house.url,
+        REDIS_URL=f"redis://127.0.0.1:{free_port()}/0",
+        KEYTURN_WEBHOOK_TOKENS=TOKEN,
+        KEYTURN_UBLOX_BASE_URL=f"{house.twin.url}/v1",
+        KEYTURN_UBLOX_API_KEY=API_KEY,
+        KEYTURN_UBLOX_API_SECRET=API_SECRET,
+    )
+    done = ran((*CLI, "doctor", "--json"), folder=tmp_path, env=env)
+    found = {each["check"]: each["verdict"] for each in json.loads(done.stdout)["findings"]}
     assert (found["Redis"], found["u-blox log-in"]) == ("fault", "ok")
+    assert "redis.unavailable" in done.stderr
 
 
 def run(*words: str, **variables: Any) -> tuple[int, str]:

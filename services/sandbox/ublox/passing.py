@@ -2,11 +2,12 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from schemas.errors import InputError
 from services.sandbox.ublox.clock import Clock, VirtualClock
-from services.sandbox.ublox.timeline import BATCH, Timeline
+from services.sandbox.ublox.timeline import BATCH, Timeline, nobody
 from services.sandbox.ublox.webhooks import Post
 
 _LONGEST_REST: Final = 1.0
@@ -22,23 +23,28 @@ async def lived(timeline: Timeline, clock: Clock) -> None:
     """Let whatever is due happen, for ever; with a virtual clock nothing happens by itself."""
     if isinstance(clock, VirtualClock):
         return
-    while True:
-        timeline.changed.clear()
-        done = 0
-        while done < BATCH and (due := timeline.take_due(clock())):
-            due[1]()
-            done += 1
-        await asyncio.sleep(0)
-        if done < BATCH:
-            await _rest(timeline, clock)
+    changed = asyncio.Event()
+    timeline.tell_change = partial(asyncio.get_running_loop().call_soon_threadsafe, changed.set)
+    try:
+        while True:
+            changed.clear()
+            done = 0
+            while done < BATCH and (due := timeline.take_due(clock())):
+                due[1]()
+                done += 1
+            await asyncio.sleep(0)
+            if done < BATCH:
+                await _rest(timeline, clock, changed)
+    finally:
+        timeline.tell_change = nobody
 
 
-async def _rest(timeline: Timeline, clock: Clock) -> None:
+async def _rest(timeline: Timeline, clock: Clock, changed: asyncio.Event) -> None:
     """Sleep until the next moment, or until a change."""
     moment = timeline.next_moment
     pause = (moment - clock()).total_seconds() if moment else _LONGEST_REST
     try:
-        await asyncio.wait_for(timeline.changed.wait(), min(_LONGEST_REST, max(_SHORTEST_REST, pause)))
+        await asyncio.wait_for(changed.wait(), min(_LONGEST_REST, max(_SHORTEST_REST, pause)))
     except TimeoutError:
         return
 

@@ -1,7 +1,6 @@
 """What will happen of itself, in order of time: heartbeats for which something waits, notices, expiries."""
 
 import heapq
-from asyncio import Event
 from collections.abc import Callable
 from datetime import datetime
 from itertools import count
@@ -20,8 +19,8 @@ class Timeline:
     def __init__(self) -> None:
         self._plans: list[tuple[datetime, int, Act]] = []
         self._numbers = count()
-        self.changed = Event()
-        """Set when the next moment may have become an earlier one."""
+        self.tell_change: Callable[[], object] = nobody
+        """Called when the next moment may have become an earlier one; from whatever thread plans."""
 
     @property
     def next_moment(self) -> datetime | None:
@@ -31,7 +30,7 @@ class Timeline:
     def at(self, moment: datetime, act: Act) -> None:
         """Plan something; what is planned for one moment happens in the order in which it was planned."""
         heapq.heappush(self._plans, (moment, next(self._numbers), act))
-        self.changed.set()
+        self.tell_change()
 
     def take_due(self, now: datetime) -> tuple[datetime, Act] | None:
         """Take out the next plan whose moment has come, with that moment."""
@@ -43,3 +42,7 @@ class Timeline:
     def clear(self) -> None:
         """Forget every plan."""
         self._plans.clear()
+
+
+def nobody() -> None:
+    """What is told of a change while nobody waits for one."""
