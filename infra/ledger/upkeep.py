@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 
 from infra.ledger.engine import Database
 from infra.ledger.tables import from_us, to_us
+from infra.ledger.walks import first_at
 
 MOST_STANDSTILLS: Final = 100
 """The latest that are remembered."""
@@ -93,7 +94,8 @@ class Upkeep:
         """Delete finished jobs, settled events and ended triggers older than `keep`, `limit` of each at most.
 
         Work that is not finished stays whatever its age, and so do its children, an event that it came from, or one
-        that could not be planned. So does a revocation while its device has the certificate: it bars a renewal.
+        that could not be planned. So does a revocation while it may bar a certificate: its device has the revoked one,
+        or another and no new key since, for a renewal brings the same key under another number.
 
         Args:
             now: the time.
@@ -103,9 +105,11 @@ class Upkeep:
         """
         before = now - keep
         bound = {"before": to_us(before), "limit": limit}
-        of_events = bound if events_before is None else {**bound, "before": to_us(min(before, events_before))}
+        of_events = bound | {"before": to_us(before if events_before is None else min(before, events_before))}
         with self._database.writing() as connection:
-            old_jobs = connection.execute(text(_OLD_JOBS), bound).scalars().all()
+            of_jobs = {**bound, "below": first_at(connection, "jobs", "created_at", before)}
+            of_events["below"] = first_at(connection, "events", "received_at", before)
+            old_jobs = connection.execute(text(_OLD_JOBS), of_jobs).scalars().all()
             for statement in _FORGET_JOB:
                 if old_jobs:
                     connection.execute(text(statement), [{"id": job} for job in old_jobs])
@@ -117,11 +121,13 @@ class Upkeep:
 
 
 _OLD_JOBS = """
-    SELECT id FROM jobs j WHERE finished_at < :before
+    SELECT id FROM jobs j WHERE id < :below AND finished_at < :before
     AND NOT EXISTS (SELECT 1 FROM jobs p WHERE p.id = j.parent_id AND p.finished_at IS NULL)
     AND NOT (operation = 'ublox.revoke_certificate' AND EXISTS (
         SELECT 1 FROM certificates c WHERE c.uid = j.target AND c.serial <> ''
-        AND j.progress LIKE '%"serial":"' || c.serial || '"%'))
+        AND (j.progress LIKE '%"serial":"' || c.serial || '"%' OR (j.progress LIKE '%"key":%' AND NOT EXISTS (
+            SELECT 1 FROM jobs r WHERE r.target = j.target AND r.state = 'succeeded' AND r.finished_at >= j.finished_at
+            AND r.operation IN ('ublox.replace_certificate', 'ublox.delete_certificate'))))))
     ORDER BY id LIMIT :limit
 """
 
@@ -132,7 +138,7 @@ _FORGET_JOB = (
 )
 
 _OLD_EVENTS = """
-    SELECT id FROM events e WHERE received_at < :before AND state NOT IN ('new', 'fault')
+    SELECT id FROM events e WHERE id < :below AND received_at < :before AND state NOT IN ('new', 'fault')
     AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.event_id = e.id)
     AND NOT EXISTS (SELECT 1 FROM event_jobs l WHERE l.event_id = e.id)
     ORDER BY id LIMIT :limit

@@ -82,6 +82,12 @@ def walk(connection: Connection, asked: Walk, *, window: int = WINDOW, patience:
     return Found(rows=rows, next=high if high > low else None)
 
 
+def first_at(connection: Connection, table: str, at: str, moment: datetime) -> int:
+    """The id below which are all rows of a table whose time is before a moment; few others are there."""
+    asked = Walk(table=table, columns="id", at=at, where=(), bound={}, until=moment)
+    return _span(connection, asked)[1]
+
+
 def _step(connection: Connection, asked: Walk, span: tuple[int, int], limit: int) -> Sequence[Any]:
     where = ["id >= :floor", "id < :ceiling", *asked.where]
     bound = {**asked.bound, "floor": span[0], "ceiling": span[1], "limit": limit}

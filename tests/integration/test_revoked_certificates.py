@@ -94,6 +94,9 @@ def test_it_is_remembered_for_as_long_as_the_device_has_the_certificate(house: H
     done(house, uid, REPLACE)
     for _ in range(2):
         beat(house, uid)
+    clock.forward(days=165)  # its deadline, at which it is looked at
+    house.sweep()
+    house.runner.perform(REPLACE)
     assert done(house, uid, RENEW)[0] == "awaiting"
     assert asked_for(house, uid) == 1
     clock.forward(days=200)
@@ -112,6 +115,20 @@ def test_the_leaked_key_is_known_under_another_serial_number_too(house: House) -
     house.twin.tally.actions["renewal_requests"].clear()
     assert new != old
     assert is_barred(house, uid, f"serial {new:x} has the key of serial {old:x}, which is revoked")
+
+
+def test_the_leaked_key_is_remembered_until_the_device_has_another(house: House, clock: Clock) -> None:
+    (uid,) = house.recruit(1)
+    old = certificate(house, uid).serial
+    house.means.ublox.certificates.renew([uid], OLD, 365)
+    done(house, uid, REVOKE)
+    beat(house, uid)
+    house.twin.tally.actions["renewal_requests"].clear()
+    why = f"serial {certificate(house, uid).serial:x} has the key of serial {old:x}, which is revoked"
+    assert is_barred(house, uid, why)
+    clock.forward(days=200)
+    house.ledger.upkeep.prune(clock(), keep=90 * DAY)
+    assert is_barred(house, uid, why)
 
 
 def test_a_revocation_that_failed_bars_nothing(house: House) -> None:
