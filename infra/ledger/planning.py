@@ -12,7 +12,7 @@ from infra.ledger.expiries import ends_of, with_end
 from infra.ledger.plans import Plan, Planned, canonical, new_row, still_new, stored, tell, terms, told
 from infra.ledger.spending import Purse
 from infra.ledger.tables import storable, to_us
-from infra.ledger.weighing import OpenJob, judge, open_jobs, reason_to_wait
+from infra.ledger.weighing import OpenJob, expiry_of, judge, open_jobs, reason_to_wait
 from schemas.jobs import NewJob, lock_key_of
 from schemas.limits import Hold, Sharer, Standing
 
@@ -74,7 +74,8 @@ class _Batch:
         self._now = to_us(now)
         self._purse = Purse(connection, now)
         self._open = _open_jobs(connection, plans)
-        self._ends = ends_of(connection, (job for plan in plans if "expires" not in plan.evidence for job in plan.jobs))
+        untold = (plan for plan in plans if expiry_of(plan.evidence) is None)
+        self._ends = ends_of(connection, (job for plan in untold for job in plan.jobs))
         self._rows: list[dict[str, object]] = []
         self._links: set[tuple[int, int, str]] = set()
         self._later: list[tuple[int, int]] = []  # (event, index into rows): served by a job of this very batch

@@ -1,6 +1,5 @@
 """Where jobs stand by their terms, written: let go or held, and counted in what their operation spends."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,9 +7,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
+from infra.ledger.expiries import end_of, seen_of
 from infra.ledger.spending import Purse, terms_of
 from infra.ledger.tables import NOT_BEGUN, storable, to_us
-from infra.ledger.weighing import expiry_of
 from schemas.limits import Budget, Hold, Standing, stand
 
 COLUMNS: Final = (
@@ -64,7 +63,8 @@ def restand(
         released: takes up what became of them.
         why: what is said first of each.
     """
-    rows = [_row(row, hold, purse, now, why) for row, hold in jobs]
+    seen = seen_of(connection, (row for row, _ in jobs))
+    rows = [_row(row, hold, purse, now, why, expires=end_of(row, seen.get(row.target))) for row, hold in jobs]
     for (job, _), row in zip(jobs, rows, strict=True):
         if row["state"] == "held":
             released.held += 1
@@ -85,8 +85,8 @@ def lock(connection: Connection) -> str:
     return " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
 
 
-def _row(row: Any, hold: Hold, purse: Purse, now: datetime, why: str) -> dict[str, object]:
-    standing = _standing(row, hold, purse, now)
+def _row(row: Any, hold: Hold, purse: Purse, now: datetime, why: str, *, expires: datetime | None) -> dict[str, object]:
+    standing = _standing(row, hold, purse, now, expires)
     kept = standing.hold or hold
     if standing.spends:
         kept = kept.model_copy(update={"counted": purse.spend(row.operation, row.fence)})
@@ -106,14 +106,14 @@ def _row(row: Any, hold: Hold, purse: Purse, now: datetime, why: str) -> dict[st
     }
 
 
-def _standing(row: Any, hold: Hold, purse: Purse, now: datetime) -> Standing:
+def _standing(row: Any, hold: Hold, purse: Purse, now: datetime, expires: datetime | None) -> Standing:
     """What is begun outside waits for no window."""
 
     def spent(budget: Budget) -> int:
         return purse.spent(row.operation, budget)
 
     known = hold.model_copy(update={"window": None}) if row.begun else hold
-    return stand(known, row.operation, now, expires=expiry_of(json.loads(row.evidence)), spent=spent)
+    return stand(known, row.operation, now, expires=expires, spent=spent)
 
 
 def _open_words(hold: Hold) -> str:

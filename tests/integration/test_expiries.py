@@ -72,6 +72,20 @@ def test_a_wish_that_waits_for_approval_goes_ahead_when_it_is_approved(
     assert jobs(ledger) == [(device(1), "due", AHEAD)]
 
 
+def test_a_certificate_that_was_renewed_meanwhile_opens_no_window(
+    site: AdminSite, ledger: Ledger, clock: Clock
+) -> None:
+    ends(ledger, clock, device(1), hours=3)
+    name = begin(site, body(1, operation=RENEW, window=NIGHT, approval={"role": "operator"}))
+    make(site, clock)
+    clock.forward(hours=1)
+    ends(ledger, clock, device(1), days=365)
+    site.post(f"/triggers/{name}/approve")
+    make(site, clock)
+    ((_, state, reason),) = jobs(ledger)
+    assert (state, reason.endswith(HELD)) == ("held", True)
+
+
 def test_what_renews_no_certificate_waits_for_its_window(site: AdminSite, ledger: Ledger, clock: Clock) -> None:
     ends(ledger, clock, device(1), hours=3)
     begin(site, body(1, operation=ROTATE, window=NIGHT))
@@ -92,7 +106,10 @@ def test_a_rule_with_a_schedule_goes_ahead_too(ledger: Ledger, clock: Clock) -> 
     assert jobs(ledger) == [(device(1), "due", AHEAD), (device(2), "held", HELD)]
 
 
-@pytest.mark.parametrize(("evidence", "state"), [({}, "due"), ({"expires": "2026-06-09T19:39Z"}, "held")])
+@pytest.mark.parametrize(
+    ("evidence", "state"),
+    [({}, "due"), ({"expires": None}, "due"), ({"expires": "soon"}, "due"), ({"expires": "2026-06-09T19:39Z"}, "held")],
+)
 def test_what_an_event_tells_stands_and_what_it_leaves_out_is_known(
     ledger: Ledger, clock: Clock, evidence: dict[str, Any], state: str
 ) -> None:
@@ -103,4 +120,5 @@ def test_what_an_event_tells_stands_and_what_it_leaves_out_is_known(
         ledger.planning.add(connection, [Plan(event_id=None, verdict="", jobs=[wished], evidence=evidence)], clock())
     (row,) = rows(ledger, "SELECT state, evidence FROM jobs")
     assert row["state"] == state
-    assert json.loads(row["evidence"]) == {"expires": "2026-05-10T15:00:00+00:00", **evidence}
+    known = {"due": "2026-05-10T15:00:00+00:00", "held": evidence.get("expires")}
+    assert json.loads(row["evidence"]) == {"expires": known[state]}
