@@ -154,6 +154,12 @@ class Holding:
         return True, released
 
 
+def some_wait(connection: Connection, trigger: str) -> bool:
+    """Whether a job of a trigger waits for an approval."""
+    bound = {"trigger": trigger, "never": to_us(NEVER), "limit": 1}
+    return connection.execute(text(_WAITING_OF), bound).first() is not None
+
+
 def approve_some(connection: Connection, trigger: str, actor: str, now: datetime, limit: int) -> tuple[int, Released]:
     """Approve the oldest jobs of a trigger that wait for it, in the caller's transaction; give how many."""
     released = Released()

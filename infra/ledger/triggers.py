@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, text
 
 from infra.ledger import trigger_views
 from infra.ledger.engine import Database
-from infra.ledger.holding import NothingToDecide, Said, approve_some, check_word
+from infra.ledger.holding import NothingToDecide, Said, approve_some, check_word, some_wait
 from infra.ledger.planning import Planning, alone
 from infra.ledger.plans import Plan, canonical
 from infra.ledger.standing import COLUMNS, lock
@@ -151,7 +151,7 @@ class Triggers:
         detail = {} if row is None else json.loads(row.detail)
         if row is None or "approved_by" in detail:
             return False
-        check_word(_awaited(row, detail), said, asked_by=[row.actor])
+        check_word(_awaited(connection, row, detail), said, asked_by=[row.actor])
         state = "approving" if row.state == "planned" else row.state
         _write(connection, trigger, state, {**detail, "approved_by": said.actor})
         return True
@@ -169,7 +169,7 @@ class Triggers:
         row = row_of(connection, trigger, hold=True)
         if row is None or row.state in _CANCELLED:
             return False
-        _awaited(row, json.loads(row.detail))
+        _awaited(connection, row, json.loads(row.detail))
         return self.cancel(connection, trigger, words)
 
     def step(self, trigger: str, now: datetime) -> Step:
@@ -219,14 +219,15 @@ class Triggers:
         return Step(trigger=row.id, over=state == "planned", due=planned.due)
 
 
-def _awaited(row: Any, detail: Mapping[str, Any]) -> Limits:
+def _awaited(connection: Connection, row: Any, detail: Mapping[str, Any]) -> Limits:
     """The terms of a trigger that waits for approval.
 
     Raises:
         NothingToDecide: it waits for nobody's.
     """
     limits = limits_of(detail)
-    if limits is None or limits.approval is None or row.state in _CANCELLED:
+    waits = row.state == "planning" or (row.state == "planned" and some_wait(connection, row.id))
+    if limits is None or limits.approval is None or not waits:
         raise NothingToDecide(f"trigger {row.id} waits for nobody's approval")
     return limits
 

@@ -201,6 +201,18 @@ def test_an_approved_trigger_is_cancelled_and_no_more_rejected(site: AdminSite, 
     assert said(ledger) == ["trigger.new", "trigger.approve", "trigger.cancel"]
 
 
+def test_a_trigger_whose_jobs_were_all_approved_one_by_one_waits_for_nobody(
+    site: AdminSite, ledger: Ledger, clock: Clock
+) -> None:
+    name = begin(site, body(1, approval={"role": "operator"}))
+    make(site, clock)
+    (job,) = rows(ledger, "SELECT id FROM jobs")
+    assert site.post(f"/jobs/{job['id']}/approve").status_code == 200
+    for action in ("approve", "reject"):
+        problem(site.post(f"/triggers/{name}/{action}"), 409)
+    assert [state for _, state, _ in jobs(ledger)] == ["due"]
+
+
 def test_cancelling_what_has_ended_is_no_news(site: AdminSite, ledger: Ledger, clock: Clock) -> None:
     name = begin(site, body(1, 2))
     make(site, clock)
