@@ -6,6 +6,7 @@ with fewer than ten pauses nothing is said. Time in which Keyturn itself stood s
 nobody's pause: both are measured by a clock that stood still with it.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,9 +43,11 @@ class Alarm:
 
 def alarms_of(ledger: Ledger, now: datetime) -> list[Alarm]:
     """The silences that have begun since the last look; each is told once."""
-    standstills, told = ledger.upkeep.standstills(), ledger.firings.marks(_MARK)
+    lately, told = ledger.polled.lately(LOOKED_AT), ledger.firings.marks(_MARK)
+    received = sorted(at for _, at in lately)
+    standstills = [_unheard(one, received) for one in ledger.upkeep.standstills()]
     alarms = []
-    for source, times in _by_source(ledger.polled.lately(LOOKED_AT)).items():
+    for source, times in _by_source(lately).items():
         usual = usual_pause(times, standstills)
         if usual is None:
             continue
@@ -60,6 +63,13 @@ def usual_pause(times: Sequence[datetime], standstills: Standstills = ()) -> tim
     """The longest pause between notices, newest first; None where there are too few to tell."""
     pauses = [_running_between(earlier, later, standstills) for later, earlier in pairwise(times)]
     return max(pauses) if len(pauses) >= FEWEST else None
+
+
+def _unheard(standstill: tuple[datetime, datetime], received: Sequence[datetime]) -> tuple[datetime, datetime]:
+    """The longest part of a standstill in which no notice came: the receiver, a process of its own, may run on."""
+    since, back = standstill
+    heard = received[bisect_right(received, since) : bisect_left(received, back)]
+    return max(pairwise((since, *heard, back)), key=lambda part: part[1] - part[0])
 
 
 def _running_between(earlier: datetime, later: datetime, standstills: Standstills) -> timedelta:

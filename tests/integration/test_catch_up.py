@@ -441,6 +441,20 @@ def test_after_a_standstill_a_silence_is_found_as_soon_as_before(house: House, c
     assert house.last("catch").detail["silent"] == [words]
 
 
+def test_a_receiver_that_ran_on_alone_makes_no_pause_shorter(house: House, clock: Clock) -> None:
+    """Only what schedules and works stood still: the notices of that time came, and their pauses count."""
+    house.only(often(clock))
+    uids = house.recruit(1)
+    house.sweep()
+    for _ in range(12):
+        clock.forward(hours=6)
+        for document in happen(house, uids):
+            push(house.ledger, document, clock())
+    run_on(house, clock, minutes=90)
+    house.work()
+    assert house.last("catch").detail["silent"] == []
+
+
 def test_a_source_with_few_notices_says_nothing_of_what_is_usual() -> None:
     start = datetime(2026, 5, 10, tzinfo=UTC)
     assert usual_pause([start - timedelta(hours=hour) for hour in range(10)]) is None
