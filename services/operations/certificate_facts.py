@@ -1,15 +1,15 @@
 """What a certificate says of itself, in the words and forms that progress and reasons use."""
 
 import hashlib
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from schemas.events import parse_timestamp
+from schemas.jobs import Job
 from schemas.ublox import CertificateLook
 
 _COARSE: Final = timedelta(minutes=1)
@@ -47,11 +47,14 @@ def key_of(certificate: CertificateLook) -> str:
     return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
-def is_younger(certificate: CertificateLook, evidence: Mapping[str, Any]) -> bool:
-    """Whether the certificate was issued after the event or trigger that a job came of: it cannot have been meant."""
+def is_younger(certificate: CertificateLook, job: Job) -> bool:
+    """Whether the certificate was issued after the wish for a job, or the event that it came of: it was not meant.
+
+    The evidence may be that of a later event, which confirmed something; the job was there before that.
+    """
     read = read_pem(certificate.pem)
     try:
-        told_at = parse_timestamp(evidence.get("occurred_at"))
-        return read is not None and read.not_valid_before_utc - told_at > _COARSE
+        told_at = min(parse_timestamp(job.evidence.get("occurred_at")), job.created_at)
     except ValueError:
-        return False
+        told_at = job.created_at
+    return read is not None and read.not_valid_before_utc - told_at > _COARSE

@@ -61,7 +61,7 @@ def _barred(
             return _also_revoked(work, certificate, leaked, tools)
         if key_of(certificate) == NO_KEY and (leaked := revoked_in_renewal(noted)):
             return _for_a_person(certificate, leaked)
-        if is_younger(certificate, work.job.evidence):
+        if is_younger(certificate, work.job):
             return refused(
                 f"the wish is older than the device's certificate, {told(certificate)}, which is not revoked"
             )

@@ -96,7 +96,7 @@ def _of_device(
         return refused("u-blox does not tell the certificate's CA: give its ca_name")
     if wanted.ca_name is not None and wanted.ca_name != ca_name:
         return refused(f"the certificate is of {ca_name}, not of {wanted.ca_name}")
-    if wanted.serial is None and is_younger(certificate, job.evidence):
+    if wanted.serial is None and is_younger(certificate, job):
         return refused(
             f"the wish is older than the device's certificate, {told(certificate)}: renewed, it has the old key, and"
             " replaced, a new one; a person must name the serial number that is meant"
