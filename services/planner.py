@@ -66,7 +66,8 @@ class Planner:
         done = 0
         while events := self._ledger.inbox.waiting(CHUNK):
             playbook, fleet = self._rules(), self._inventory.current()
-            work_of = self._ledger.at_hand.among(event.device for event in events if event.device)
+            devices = (event.device for event in events if event.device)
+            work_of = self._ledger.at_hand.among(devices, self._clock())
             planned = self._store([self._plan(event, playbook, fleet, work_of) for event in events])
             done += planned.events
             for operation, ids in planned.due.items():

@@ -25,7 +25,7 @@ def test_each_device_has_its_own_work(ledger: Ledger, clock: Clock) -> None:
     ask(
         ledger, clock(), wish(), wish(OTHER, RENEW), wish(OTHER, RENEW, days=9), wish("Lobby", "twon.rotate_mobile_key")
     )
-    work_of = ledger.at_hand.among([DEVICE, OTHER, IDLE])
+    work_of = ledger.at_hand.among([DEVICE, OTHER, IDLE], clock())
     assert work_of(DEVICE) == DeviceWork(under_way=(RENEW, ROTATE), asked=(RENEW,), held_up=(ROTATE,), parked=(ROTATE,))
     assert work_of(OTHER) == DeviceWork(under_way=(RENEW,), held_up=(RENEW,))
     assert work_of(IDLE) == NO_WORK
@@ -33,21 +33,31 @@ def test_each_device_has_its_own_work(ledger: Ledger, clock: Clock) -> None:
 
 def test_work_that_waits_for_its_own_time_is_not_held_up(ledger: Ledger, clock: Clock) -> None:
     ask(ledger, clock(), wish(operation=RENEW), NewJob(operation=RENEW, target=OTHER, parameters={}, limits=APPROVED))
-    assert ledger.at_hand.among([OTHER])(OTHER) == DeviceWork(under_way=(RENEW,), held_up=(RENEW,))
+    assert ledger.at_hand.among([OTHER], clock())(OTHER) == DeviceWork(under_way=(RENEW,), held_up=(RENEW,))
     (job,) = claim(ledger, clock(), RENEW)
-    assert ledger.at_hand.among([DEVICE])(DEVICE) == DeviceWork(under_way=(RENEW,))
+    assert ledger.at_hand.among([DEVICE], clock())(DEVICE) == DeviceWork(under_way=(RENEW,))
     settle(ledger, clock(), job, State.AWAITING, later=HOUR)
-    assert ledger.at_hand.among([DEVICE])(DEVICE) == DeviceWork(under_way=(RENEW,))
+    assert ledger.at_hand.among([DEVICE], clock())(DEVICE) == DeviceWork(under_way=(RENEW,))
+
+
+def test_work_that_a_schedule_has_spread_is_held_up_only_when_its_time_has_come(ledger: Ledger, clock: Clock) -> None:
+    spread = NewJob(operation=RENEW, target=DEVICE, parameters={}, not_before=clock() + HOUR)
+    ask(ledger, clock(), spread)
+    assert ledger.at_hand.among([DEVICE], clock())(DEVICE) == DeviceWork(under_way=(RENEW,))
+    clock.forward(hours=1)
+    assert ledger.at_hand.among([DEVICE], clock())(DEVICE) == DeviceWork(under_way=(RENEW,), held_up=(RENEW,))
+    settle(ledger, clock(), claim_one(ledger, clock(), RENEW), State.DUE, later=HOUR)  # u-blox failed
+    assert ledger.at_hand.among([DEVICE], clock())(DEVICE) == DeviceWork(under_way=(RENEW,), held_up=(RENEW,))
 
 
 def test_what_a_device_is_asked_to_enable_is_told(ledger: Ledger, clock: Clock) -> None:
     states = {"LocalDPR": "ENABLED", "LocalC2C": "DISABLED", "ZTPV1": "ENABLED"}
     ask(ledger, clock(), wish(DEVICE, PROVISION, authorizations=states), wish(OTHER, PROVISION, heartbeat_seconds=60))
-    assert ledger.at_hand.among([DEVICE])(DEVICE).enabling == ()  # u-blox knows nothing of it yet
+    assert ledger.at_hand.among([DEVICE], clock())(DEVICE).enabling == ()  # u-blox knows nothing of it yet
     for _ in range(2):
         (job,) = claim(ledger, clock(), PROVISION)
         settle(ledger, clock(), job, State.AWAITING, progress={"asked": "taken"}, later=HOUR)
-    work_of = ledger.at_hand.among([DEVICE, OTHER])
+    work_of = ledger.at_hand.among([DEVICE, OTHER], clock())
     assert (set(work_of(DEVICE).enabling), work_of(OTHER).enabling) == ({"LocalDPR", "ZTPV1"}, ())
 
 
@@ -55,7 +65,7 @@ def test_the_ledger_is_asked_once_for_all_and_not_before_somebody_asks(ledger: L
     ask(ledger, clock(), wish(), wish(OTHER))
     asked: list[str] = []
     event.listen(ledger.database.engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
-    work_of = ledger.at_hand.among([DEVICE, OTHER, IDLE])
+    work_of = ledger.at_hand.among([DEVICE, OTHER, IDLE], clock())
     assert asked == []
     assert [work_of(one).under_way for one in (DEVICE, OTHER, IDLE)] == [(ROTATE,), (ROTATE,), ()]
     assert len([statement for statement in asked if "FROM jobs" in statement]) == 2
@@ -63,6 +73,6 @@ def test_the_ledger_is_asked_once_for_all_and_not_before_somebody_asks(ledger: L
 
 def test_a_device_that_was_not_named_is_read_too(ledger: Ledger, clock: Clock) -> None:
     ask(ledger, clock(), wish(OTHER))
-    work_of = ledger.at_hand.among([DEVICE])
+    work_of = ledger.at_hand.among([DEVICE], clock())
     assert work_of(DEVICE) == NO_WORK
     assert work_of(OTHER) == DeviceWork(under_way=(ROTATE,), held_up=(ROTATE,))

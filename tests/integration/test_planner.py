@@ -10,7 +10,7 @@ from infra.broker import PREFIX
 from infra.ledger import Ledger
 from schemas.errors import LedgerUnavailable
 from schemas.events import EventType
-from schemas.jobs import State
+from schemas.jobs import NewJob, State
 from services.operations import PARAMETERS
 from services.planner import CHUNK, Planner
 from services.playbook import Playbook, default_text, load_playbook
@@ -165,6 +165,21 @@ def test_a_renewal_that_never_got_as_far_as_u_blox_is_an_alarm_in_the_last_week_
             planner.plan_waiting()
     assert jobs(ledger) == [(RENEW, DEVICE, "due")]
     assert len([log for log in logs if log["event"] == "alert"]) == 1
+
+
+def test_a_renewal_that_its_schedule_has_spread_is_no_alarm_before_its_time(
+    ledger: Ledger, clock: Clock, planner: Planner
+) -> None:
+    begins = clock() + timedelta(hours=1)
+    ask(ledger, clock(), NewJob(operation=RENEW, target=DEVICE, parameters={}, not_before=begins))
+    told = []
+    for days in (7, 6):
+        tell(ledger, clock, EventType.CERTIFICATE_EXPIRATION, DaysToExpiration=days, **CERTIFICATE)
+        with capture_logs() as logs:
+            planner.plan_waiting()
+        told.append(len([log for log in logs if log["event"] == "alert"]))
+        clock.forward(hours=1)
+    assert told == [0, 1]
 
 
 @pytest.mark.parametrize(
