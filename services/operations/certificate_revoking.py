@@ -5,8 +5,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import structlog
-
 from schemas.errors import Busy, LedgerUnavailable, Refused, UpstreamError
 from schemas.jobs import Again, Awaiting, Done, Job, Outcome, Parked, ParkedBecause
 from services.operations.bulk import Unsent
@@ -20,8 +18,6 @@ LISTED_WITHIN: Final = timedelta(days=1)
 
 LOOK_AGAIN: Final = timedelta(minutes=1)
 """Between two looks at the list."""
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +70,7 @@ def revoke(targets: Sequence[Target], tools: Tools) -> dict[int, Outcome]:
 def _without_call(target: Target, lists: Lists, tools: Tools) -> Outcome | None:
     """What stands before anything is asked for. A list that cannot be relied on holds up no revocation."""
     asked = target.job.progress.get("asked")
-    if outcome := _listed(target, lists, "looked again: " if asked else "already "):
+    if outcome := _listed(target, lists, tools, "looked again: " if asked else "already "):
         return replace(outcome, progress=target.memory)  # where nothing was asked for, nothing was noted
     if asked == "taken":
         return _not_listed(target, lists, tools)
@@ -95,10 +91,10 @@ def _called(targets: Sequence[Target], tools: Tools) -> dict[int, Outcome]:
     lists = revocations_of({target.ca_name for target in tried}, tools)
     outcomes: dict[int, Outcome] = {}
     for target in called.taken:
-        outcomes[target.job.id] = _listed(target, lists, "looked again: ") or _not_listed(target, lists, tools)
+        outcomes[target.job.id] = _listed(target, lists, tools, "looked again: ") or _not_listed(target, lists, tools)
     for target, error in called.errors:
         outcomes[target.job.id] = (
-            _listed(target, lists, "looked again: ")
+            _listed(target, lists, tools, "looked again: ")
             or _perhaps_revoked(target, error, lists, tools)
             or _failed(target, error)
         )
@@ -129,13 +125,13 @@ def _call(targets: Sequence[Target], tools: Tools) -> _Called:
     return called
 
 
-def _listed(target: Target, lists: Lists, how: str) -> Done | None:
+def _listed(target: Target, lists: Lists, tools: Tools, how: str) -> Done | None:
     listed = lists.by_name.get(target.ca_name)
     if listed is None or not listed.lists(target.serial):
         return None
     if target.memory.get("pending"):
         words = "a certificate action waits for the device, and what comes of it may have the same key: replace it"
-        log.error("alert", alert=f"device {target.job.target}: serial {target.serial:x} is revoked, but {words}")
+        tools.alert(f"device {target.job.target}: serial {target.serial:x} is revoked, but {words}")
     return Done(note=f"{how}revoked: {listed.told()} shows serial {target.serial:x}")
 
 

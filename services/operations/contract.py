@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Protocol, cast
 
+import structlog
 from pydantic import BaseModel
 
 from schemas.errors import Busy, ConfigurationError, NotYet, Refused, TryAgain, UpstreamError
@@ -24,6 +25,8 @@ UNVERIFIABLE: Final = "accepted, not verifiable"
 Note = Callable[[Sequence[tuple[Job, Mapping[str, Any]]]], set[int]]
 """Commits each job's progress before an act; gives the ids of the jobs that are still ours to act on."""
 
+log = structlog.get_logger(__name__)
+
 
 class _NotServed:
     """Stands for an outside system that a worker does not serve; whoever reaches for it is told so."""
@@ -41,6 +44,10 @@ NO_TWON: Final = cast("TwonAccess", _NotServed("twon"))
 NO_CENTAGATE: Final = cast("CentagateAccess", _NotServed("centagate"))
 
 
+def _alert(words: str) -> None:
+    log.error("alert", alert=words)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tools:
     """What an operation works with. It never sees the ledger. A worker has the outside systems of its queues.
@@ -51,6 +58,7 @@ class Tools:
         revocations: what the jobs noted that revoked certificates of some devices, or are about to, by device.
         ca_ends: when the root CAs end, as they were seen last.
         remember: is told what looks at devices showed, so that nobody has to look again soon.
+        alert: tells a person what no outcome tells; a dry run tells nobody.
         close: begins nothing more with any outside system; what is under way ends by itself.
     """
 
@@ -67,6 +75,7 @@ class Tools:
     revocations: Callable[[Collection[str]], Mapping[str, Sequence[Mapping[str, Any]]]] = lambda _uids: {}
     ca_ends: Callable[[], Mapping[str, datetime]] = dict
     remember: Callable[[Iterable[DeviceLook]], None] = lambda _looks: None
+    alert: Callable[[str], None] = _alert
     close: Callable[[], None] = lambda: None
 
 

@@ -103,7 +103,7 @@ class Looker:
             """Keep nothing; when time is up, say that the job is another's, which ends whatever asks."""
             return {job.id for job, _ in noted} if time.monotonic() < until else set()
 
-        bound = replace(tools, note=note, clock=self._clock, remember=lambda _: None)
+        bound = replace(tools, note=note, clock=self._clock, remember=lambda _: None, alert=lambda _: None)
         largest = OPERATIONS[operation].batch
         parts = [jobs[start : start + largest] for start in range(0, len(jobs), largest)]
         pool = ThreadPoolExecutor(THREADS, thread_name_prefix="looks")

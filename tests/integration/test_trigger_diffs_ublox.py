@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pytest
+from structlog.testing import capture_logs
 
 from infra.ledger import Ledger
 from schemas.diffs import Change, Diff
@@ -164,6 +165,21 @@ def test_what_would_change_is_told_and_when_it_has_there_is_nothing_more_to_do(
     assert [row["state"] for row in rows(house.ledger, "SELECT state FROM jobs")] == ["succeeded"]
     if operation != UPDATE:  # whoever asks for new keys once more gets new keys once more
         assert looked(house, operation, uid, **parameters)[0].then == "nothing"
+
+
+def test_a_dry_run_raises_no_alarm(house: House) -> None:
+    (uid,) = house.recruit(1)
+    certificate = house.twin.fleet.devices[uid].certificate
+    assert certificate is not None
+    house.tools.ublox.certificates.revoke(OLD, serial=f"{certificate.serial:x}")
+    house.tools.ublox.certificates.renew([uid], OLD, 365)
+    alerts = []
+    for act in (looked, do):
+        with capture_logs() as logs:
+            act(house, REVOKE, uid)
+        alerts.append([log["alert"] for log in logs if log["event"] == "alert"])
+    assert alerts[0] == []
+    assert [f"device {uid}: serial" in alert for alert in alerts[1]] == [True]
 
 
 def test_a_heartbeat_that_somebody_else_is_about_to_change_is_set_back_and_told_so(house: House) -> None:
