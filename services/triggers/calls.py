@@ -55,9 +55,9 @@ EACH: Final[Mapping[str, tuple[str, ...]]] = {
         "POST /device/info/get, when the device has had its heartbeat",
     ),
     "ublox.set_whitelist": (
-        "POST /device/info/get, for the IMEI, where the device is to leave the list",
         "POST /device/whitelist/get, page by page, to look",
         "POST /device/whitelist/add, where there is anything to change",
+        "POST /device/info/get, where devices are to leave a list with entries by IMEI alone, and once more the change",
         "POST /device/whitelist/get, page by page, to look again",
     ),
     "ublox.tag": (

@@ -167,6 +167,13 @@ def test_what_would_change_is_told_and_when_it_has_there_is_nothing_more_to_do(
         assert looked(house, operation, uid, **parameters)[0].then == "nothing"
 
 
+def test_a_device_that_is_listed_by_both_its_ids_is_told_once(house: House) -> None:
+    (uid,) = house.recruit(1)
+    house.twin.fleet.whitelist.add([uid], [house.twin.fleet.devices[uid].imei], house.clock())
+    (diff,) = looked(house, LIST, uid, listed=False)
+    assert [change.what for change in diff.changes] == ["whitelist"]
+
+
 def test_a_dry_run_raises_no_alarm(house: House) -> None:
     (uid,) = house.recruit(1)
     certificate = house.twin.fleet.devices[uid].certificate

@@ -129,6 +129,7 @@ class Cloud:
     def _look(self, uids: Collection[str], options: Collection[Detail]) -> dict[str, DeviceLook]:
         self._met("look", lambda: None)
         if set(options) == {Detail.CORE}:
+            self._check(uids)
             return {uid: DeviceLook(uid=uid, imei=self.phones[uid].imei) for uid in uids if uid in self.phones}
         assert len(options) == len(Detail)
         return {uid: self._seen(uid, self.phones[uid]) for uid in uids if uid in self.phones}
@@ -209,7 +210,7 @@ class Cloud:
             if not self.ignores:
                 change([*uids, *imeis])
 
-        self._check(uids)
+        self._check(uids, known=False)  # a device may be listed before it ever calls in
         self._met("change_whitelist", act)
 
     def _provision(self, selector: Selector, provisioning: Provisioning) -> None:
@@ -260,11 +261,11 @@ class Cloud:
 
         self._met("remove", act)
 
-    def _check(self, uids: Collection[str]) -> None:
+    def _check(self, uids: Collection[str], *, known: bool = True) -> None:
         for uid in uids:
             if uid in self.refuses:
                 raise self.refuses[uid]
-            if uid not in self.phones:
+            if known and uid not in self.phones:
                 raise Refused("Bad Request. Invalid ROTPublicUIDs", call="/x", status=400)
 
     def _met(self, verb: str, act: Callable[[], object]) -> None:

@@ -233,7 +233,8 @@ class _Devices(_Group):
         else:
             self._listed = {look for look in self._listed if look.uid not in uids and look.imei not in imeis}
         for uid in uids:
-            self._stage.change(uid, "whitelist", off if add else on, on if add else off)
+            if uid not in self._stage.changes:  # first by its ROTPublicUID, then by its IMEI
+                self._stage.change(uid, "whitelist", off if add else on, on if add else off)
 
 
 class _Profiles(_Group):
