@@ -19,7 +19,7 @@ from infra.ledger.seen import STORE, Reach, SeenCertificate, Totals, every, mome
 from infra.ledger.spending import Purse
 from infra.ledger.standing import COLUMNS, Released, lock, restand, terms
 from infra.ledger.tables import OPEN_STATES, from_us, storable, to_us
-from schemas.limits import Budget
+from schemas.limits import Budget, Hold
 
 _RENEWAL: Final = "ublox.renew_certificate"
 
@@ -32,10 +32,12 @@ _STORE_AUTHORITY: Final = text("""
 _WANTED: Final = """NOT EXISTS (
     SELECT 1 FROM jobs p WHERE p.id = jobs.parent_id AND p.state IN ('cancelled', 'superseded'))"""
 
+_REFUSED: Final = f"(parked_because = 'refused' AND operation = '{_RENEWAL}' AND progress LIKE '%\"serial\":%')"
+
 _GIVEN_UP: Final = text(f"""
-    SELECT id, operation, target, progress, updated_at FROM jobs
+    SELECT id, operation, target, progress, updated_at, parked_because FROM jobs
     WHERE state = 'parked' AND operation IN ('ublox.renew_certificate', 'ublox.transfer_root_ca')
-      AND parked_because = 'exhausted' AND {_WANTED} ORDER BY id
+      AND (parked_because = 'exhausted' OR {_REFUSED}) AND {_WANTED} ORDER BY id
 """)  # noqa: S608 - constants only
 
 _PARKED: Final = (
@@ -57,10 +59,11 @@ class SeenAuthority:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GivenUp:
-    """A renewal, or a move to another CA, that is parked because its time was spent.
+    """A renewal, or a move to another CA, that is parked because its time was spent, or a renewal that was refused.
 
     Attributes:
-        progress: what it knew of its own request.
+        progress: what it knew of its own request, and of the certificate that it was to replace.
+        refused: whether it may go on only when its device has another certificate.
     """
 
     job: int
@@ -68,6 +71,7 @@ class GivenUp:
     target: str
     parked_at: datetime
     progress: Mapping[str, Any]
+    refused: bool = False
 
 
 class Certificates:
@@ -170,7 +174,7 @@ class Certificates:
             return Purse(connection, now).spent(_RENEWAL, budget)
 
     def given_up(self) -> list[GivenUp]:
-        """The renewals, and moves to another CA, that wait for a person because their time was spent."""
+        """The renewals and moves that wait for a person, but may go on when their device has called in."""
         with self._database.reading() as connection:
             return [
                 GivenUp(
@@ -179,6 +183,7 @@ class Certificates:
                     target=row.target,
                     parked_at=from_us(row.updated_at),
                     progress=json.loads(row.progress),
+                    refused=row.parked_because == "refused",
                 )
                 for row in connection.execute(_GIVEN_UP)
             ]
@@ -187,8 +192,8 @@ class Certificates:
         """Let jobs look again, each with the progress that it is given, on the terms that bind it.
 
         Returns:
-            those that nobody moved meanwhile, and what became of them: they count anew in what their operation spends,
-            and wait for their window where nothing of them is begun any more.
+            those that nobody moved meanwhile, and what became of them: but for those that were refused they count anew
+            in what their operation spends; they wait for their window where nothing of them is begun any more.
         """
         released, moved = Released(), []
         for part in parts(sorted(jobs)):
@@ -210,6 +215,11 @@ def _go_on(
     if ids:
         connection.execute(_KNOWS, [{"id": job, "progress": canonical(jobs[job].progress)} for job in ids])
     rows = connection.execute(query, {"ids": ids}).all()
-    again = [(row, terms(row).model_copy(update={"counted": None})) for row in rows]
+    again = [(row, terms(row) if jobs[row.id].refused else _anew(terms(row))) for row in rows]
     restand(connection, again, Purse(connection, now), now, released, why=reason)
     return ids
+
+
+def _anew(hold: Hold) -> Hold:
+    """These terms of a job that may be billed once more; one that was refused only sees that it is not needed."""
+    return hold.model_copy(update={"counted": None})

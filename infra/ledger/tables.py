@@ -16,9 +16,11 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _KEY: Final = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only an INTEGER key
 
-NOT_BEGUN: Final = """(progress = '{}' OR substr(progress, 1, 11) = '{"redriven"')"""
-"""Nothing is under way outside: no progress, or of a renewal that was given up nothing but what it was to replace. What
-was asked for stands before that in the order of names."""
+NOT_BEGUN: Final = (
+    """(progress = '{}' OR substr(progress, 1, 11) = '{"redriven"' OR substr(progress, 1, 9) = '{"serial"')"""
+)
+"""Nothing is under way outside: no progress, or of a renewal that was given up or refused nothing but what it was to
+replace. What was asked for stands before that in the order of names."""
 
 OPEN_STATES: Final = "state IN ('held', 'due', 'running', 'awaiting')"
 """Literal on purpose: SQLite uses a partial index only where a query repeats its condition word for word."""

@@ -6,9 +6,10 @@ costs no call.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from schemas.jobs import Outcome
+from schemas.jobs import Outcome, Parked
 from schemas.ublox import CertificateLook, read_serial
 from services.operations.certificate_asking import Work, refused
 from services.operations.certificate_facts import NO_KEY, key_of
@@ -30,10 +31,15 @@ def not_voided(work: Sequence[W], tools: Tools) -> tuple[list[W], dict[int, Outc
     for one in work:
         certificate = one.look.certificate
         if certificate is not None and (why := voided(certificate, noted.get(one.job.target, ()))):
-            outcomes[one.job.id] = refused(f"{why}: {REMEDY}")
+            outcomes[one.job.id] = refused_for(one, f"{why}: {REMEDY}")
         else:
             rest.append(one)
     return rest, outcomes
+
+
+def refused_for(work: Work, reason: str) -> Parked:
+    """Refused because of the certificate that the device has now: the job knows which, and may go on with another."""
+    return replace(refused(reason), progress={**work.job.progress, **work.before.known})
 
 
 def voided(certificate: CertificateLook, noted: Iterable[Noted]) -> str:

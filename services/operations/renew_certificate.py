@@ -17,7 +17,7 @@ from schemas.events import EventType, parse_timestamp
 from schemas.jobs import Done, Job, Outcome, Parked, ParkedBecause
 from schemas.ublox import BATCH, CertificateLook, DeviceLook, read_serial
 from services.operations.bulk import Sent, in_halves, looks_of
-from services.operations.certificate_asking import DETAILS, Kind, Work, accepted, ask, refused
+from services.operations.certificate_asking import DETAILS, Kind, Work, accepted, ask
 from services.operations.certificate_facts import told
 from services.operations.certificate_progress import (
     ROUNDS,
@@ -28,7 +28,7 @@ from services.operations.certificate_progress import (
     unknown,
     waits,
 )
-from services.operations.certificate_voided import not_voided
+from services.operations.certificate_voided import not_voided, refused_for
 from services.operations.contract import Tools
 from services.operations.renewal_lead import ends_with_ca
 from services.operations.renewal_progress import (
@@ -145,7 +145,9 @@ def _in_vain(work: Sequence[RenewalWork], tools: Tools) -> dict[int, Outcome]:
     """Those whose new certificate would end when the old one does."""
     ends = tools.ca_ends() if work else {}
     return {
-        one.job.id: refused(f"{told(one.certificate)}, ends with its root CA {one.certificate.ca_name}: roll that")
+        one.job.id: refused_for(
+            one, f"{told(one.certificate)}, ends with its root CA {one.certificate.ca_name}: roll that"
+        )
         for one in work
         if ends_with_ca(one.certificate.expires_at, ends.get(one.certificate.ca_name or ""))
     }

@@ -81,7 +81,8 @@ def work(turn: Turn) -> Found:
         for uid, look in answer.items()
     }
     again = try_again(given_up, looks, turn) if wanted.renew else []
-    for_person = {one.target for one in given_up if one.operation == RENEW and one.job not in again}
+    waiting = [one for one in given_up if not one.refused and one.job not in again]
+    for_person = {one.target for one in waiting if one.operation == RENEW}
     due = [look for look in due_now(looks.values(), now, pace) if look.uid not in for_person]
     left = let_end(turn, due)
     due = [look for look in due if look.uid not in left.uids]

@@ -48,12 +48,13 @@ def to_look_at(listed: Sequence[str] | None, turn: Turn, given_up: Sequence[Give
     Args:
         listed: the devices of the account, where they were listed just now.
         turn: of the scan.
-        given_up: renewals and moves whose devices may be back.
+        given_up: renewals and moves whose devices may be back, or may have another certificate.
         pace: how often the scan asks.
     """
     now, seen = turn.means.clock(), turn.means.ledger.certificates
     under_way = {one.target for one in turn.means.ledger.ages.renewals() if one.state is not State.PARKED}
-    wanted = set(seen.some({one.target for one in given_up}))
+    last = seen.some({one.target for one in given_up})
+    wanted = {one.target for one in given_up if one.target in last and _is_worth_a_look(one, last[one.target])}
     told = told_root_cas(turn)
     for uid, one in seen.near(_reach(now, pace)).items():
         if now - one.seen_at >= pace.look_again or (uid not in under_way and _comes_near(one, now, pace, told)):
@@ -61,6 +62,11 @@ def to_look_at(listed: Sequence[str] | None, turn: Turn, given_up: Sequence[Give
     if listed is not None:
         wanted = wanted.intersection(listed) | set(listed).difference(seen.uids())
     return sorted(wanted)
+
+
+def _is_worth_a_look(one: GivenUp, last: SeenCertificate) -> bool:
+    """What was refused stays so until somebody else's look has shown another certificate: it costs no call."""
+    return not one.refused or read_serial(last.serial) not in {None, _asked_for(one)}
 
 
 def _reach(now: datetime, pace: Pace) -> Reach:
@@ -99,7 +105,8 @@ def _is_due(look: DeviceLook, now: datetime, pace: Pace) -> bool:
 def try_again(given_up: Sequence[GivenUp], looks: Mapping[str, DeviceLook], turn: Turn) -> list[int]:
     """Let what was given up go on where its device has called in since, or has a new certificate.
 
-    One that is given up a second time stays for a person: its device calls in, and yet it does not renew.
+    One that is given up a second time stays for a person: its device calls in, and yet it does not renew. One that was
+    refused stays while its device has the certificate that must not be renewed.
     """
     now = turn.means.clock()
     again = {
@@ -119,7 +126,7 @@ def try_again(given_up: Sequence[GivenUp], looks: Mapping[str, DeviceLook], turn
 def _may_go_on(one: GivenUp, look: DeviceLook) -> bool:
     if look.certificate is not None and _asked_for(one) not in {None, look.certificate.serial}:
         return True
-    if REDRIVEN in one.progress:
+    if one.refused or REDRIVEN in one.progress:
         return False
     return _asked_for(one) is None or (look.last_seen is not None and look.last_seen > one.parked_at)
 

@@ -1,12 +1,16 @@
 """What is revoked stays revoked: no renewal and no transfer brings its key back with a serial that no list shows."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import time
 from typing import Any
 
 import pytest
 
 from infra.ledger import Ledger
+from infra.ledger.steering import Order, Steer, steer
 from schemas.jobs import State
+from schemas.limits import Limits, Window
 from schemas.schedules import FiringState
 from services.operations.previews import PREVIEWS
 from services.sandbox.ublox.certificates import Certificate
@@ -131,6 +135,22 @@ def test_the_leaked_key_is_remembered_until_the_device_has_another(house: House,
     assert is_barred(house, uid, why)
 
 
+@pytest.mark.parametrize("operation", [RENEW, TRANSFER])
+def test_one_that_a_person_retries_waits_for_its_window(house: House, operation: str, clock: Clock) -> None:
+    """It was refused before it had asked for anything."""
+    (uid,) = house.recruit(1)
+    done(house, uid, REVOKE)
+    parameters = {"from_ca": OLD, "to_ca": NEXT} if operation == TRANSFER else {}
+    window = Window(opens=time(11), closes=time(13), timezone="UTC")
+    (job,) = ask(house.ledger, clock(), replace(wish(uid, operation, **parameters), limits=Limits(window=window)))
+    house.runner.perform(operation)
+    assert job_row(house.ledger, job)["state"] == "parked"
+    clock.forward(hours=6)
+    with house.ledger.database.writing() as connection:
+        steer(connection, Order(job=job, steer=Steer.RETRY, actor="key:boss"), clock())
+    assert job_row(house.ledger, job)["state"] == "held"
+
+
 def test_a_revocation_that_failed_bars_nothing(house: House) -> None:
     (uid,) = house.recruit(1)
     house.turn(subscription_active=False)
@@ -164,3 +184,26 @@ def test_the_scan_wishes_for_no_renewal_of_it_and_tells_once(house: House, clock
     assert house.last("daily").detail["let_end"] == [leaked]
     renewals = rows(house.ledger, "SELECT target FROM jobs WHERE operation = :renew", renew=RENEW)
     assert [row["target"] for row in renewals] == [sound]
+
+
+def test_the_scan_ends_a_refused_renewal_when_the_certificate_is_another(house: House, clock: Clock) -> None:
+    """Until then it waits for a person, who need not see to it again after the replacement."""
+    (uid,) = house.recruit(1)
+    done(house, uid, REVOKE)
+    assert done(house, uid, RENEW)[0] == done(house, uid, RENEW)[0] == "parked"
+    clock.forward(days=1)
+    scan(house)
+    assert set(house.ledger.certificates.renewals().values()) == {"parked"}
+    done(house, uid, REPLACE)
+    for _ in range(2):
+        beat(house, uid)
+    clock.forward(days=1)
+    house.ledger.work.wake(clock())
+    house.runner.perform(REPLACE)
+    scan(house)
+    while house.runner.perform(RENEW):
+        pass
+    renewals = rows(house.ledger, "SELECT state, reason FROM jobs WHERE operation = :renew", renew=RENEW)
+    assert [row["state"] for row in renewals] == ["succeeded"] * 2, renewals
+    assert house.ledger.certificates.renewals() == {}
+    assert asked_for(house, uid) == 0

@@ -11,6 +11,7 @@ from infra.ledger import GivenUp, Ledger
 from infra.ledger.standing import Released
 from schemas.jobs import ParkedBecause, State
 from schemas.limits import Budget, Limits, Window
+from services.schedules.seen_devices import as_seen
 from tests.conftest import Clock
 from tests.support.ledger import DEVICE, ask, claim, claim_one, device, job_row, settle, states, wish
 from tests.support.rounds import House, housed, rung
@@ -28,13 +29,15 @@ def account(clock: Clock) -> Account:
     return Account(clock)
 
 
-def given_up(house: House, *, serial: str | None = "a0", **known: object) -> int:
-    """A renewal that was parked because its device never woke up."""
+def given_up(
+    house: House, *, serial: str | None = "a0", because: ParkedBecause = ParkedBecause.EXHAUSTED, **known: object
+) -> int:
+    """A renewal that was parked, because its device never woke up unless another reason is told."""
     ledger, now = house.ledger, house.clock()
     (number,) = ask(ledger, now, wish(DEVICE, RENEW, when="in time", validity_days=365))
     job = claim_one(ledger, now, RENEW)
     progress = {"asked": "taken", "serial": serial, "rounds": 2, **known} if serial else {}
-    settle(ledger, now, job, State.PARKED, parked_because=ParkedBecause.EXHAUSTED, progress=progress)
+    settle(ledger, now, job, State.PARKED, parked_because=because, progress=progress)
     return number
 
 
@@ -161,3 +164,34 @@ def test_a_job_that_somebody_moved_meanwhile_is_left(house: House, clock: Clock)
     moved, released = house.ledger.certificates.try_again({job: found}, clock(), reason="x")
     assert (moved, released.due) == ([job], {RENEW: [job]})
     assert house.ledger.certificates.given_up() == []
+
+
+def seen_since(house: House, account: Account, *, serial: int) -> None:
+    """Some job has looked at the device, which has called in."""
+    account.enlist(DEVICE, 300, serial=serial, seen=timedelta(minutes=1))
+    house.ledger.certificates.store([as_seen(account.looks[DEVICE], house.clock())])
+    account.calls.clear()
+
+
+def test_what_was_refused_costs_no_look_before_its_device_has_another_certificate(
+    house: House, account: Account, clock: Clock
+) -> None:
+    """It may have called in: with the certificate that must not be renewed nothing has changed."""
+    scan(house, account)
+    job = given_up(house, because=ParkedBecause.REFUSED)
+    for serial, state, looks in ((0xA0, "parked", 0), (0xA1, "due", 1)):
+        clock.forward(days=1)
+        seen_since(house, account, serial=serial)
+        scan(house, account)
+        assert (states(house.ledger, [job]), account.calls["look"]) == ([state], looks)
+
+
+def test_what_was_refused_is_not_counted_again(house: House, account: Account, clock: Clock) -> None:
+    """Nothing was asked for: after a roll of a root CA the budget is for those that need a renewal."""
+    limits = Limits(budget=Budget(jobs=1, per="month"))
+    (job,) = ask(house.ledger, clock(), replace(wish(DEVICE, RENEW), limits=limits))
+    settle(house.ledger, clock(), claim_one(house.ledger, clock(), RENEW), State.PARKED, progress={"serial": "a0"})
+    clock.forward(days=1)
+    seen_since(house, account, serial=0xA1)
+    scan(house, account)
+    assert states(house.ledger, [job]) == ["due"]

@@ -364,4 +364,4 @@ def test_a_certificate_that_ends_with_its_root_ca_is_not_renewed(
     assert waits(outcome) is is_asked
     if not is_asked:
         reason = "serial a0, expires 09 Jun 2026, ends with its root CA ca.example: roll that"
-        assert outcome == Parked(reason=reason, because=ParkedBecause.REFUSED)
+        assert outcome == Parked(reason=reason, because=ParkedBecause.REFUSED, progress={"serial": "a0"})
