@@ -23,15 +23,21 @@ Noted = Mapping[str, Any]
 REMEDY: Final = "replace it, or leave it"
 
 
-def not_voided(work: Sequence[W], tools: Tools) -> tuple[list[W], dict[int, Outcome]]:
-    """Part the jobs that may ask for a new certificate from those whose device has a revoked one."""
+def not_voided(work: Sequence[W], tools: Tools, *, remedy: str = REMEDY) -> tuple[list[W], dict[int, Outcome]]:
+    """Part the jobs that may ask for a new certificate from those whose device has a revoked one.
+
+    Args:
+        work: the jobs.
+        tools: the operation's.
+        remedy: what a person can do about a revoked one.
+    """
     noted = tools.revocations([one.job.target for one in work]) if work else {}
     rest: list[W] = []
     outcomes: dict[int, Outcome] = {}
     for one in work:
         certificate = one.look.certificate
         if certificate is not None and (why := voided(certificate, noted.get(one.job.target, ()))):
-            outcomes[one.job.id] = refused_for(one, f"{why}: {REMEDY}")
+            outcomes[one.job.id] = refused_for(one, f"{why}: {remedy}")
         else:
             rest.append(one)
     return rest, outcomes

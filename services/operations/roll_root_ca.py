@@ -24,7 +24,7 @@ from services.operations.ca_names import successor_name
 from services.operations.certificate_asking import in_time, refused
 from services.operations.contract import Tools
 from services.operations.roll_parameters import RollRootCaParameters
-from services.operations.roll_words import of_deletion, of_transfers, some, taken, unfit
+from services.operations.roll_words import of_deletion, of_stuck, of_transfers, some, taken, unfit
 from services.operations.root_ca_needs import Survey, holders, profiles_of, survey
 from services.operations.root_ca_proof import fault_of, filled, is_like
 from services.operations.root_ca_transfers import Transfers
@@ -218,8 +218,7 @@ class _Roll:
         fresh = begun.fresh(waiting)
         reason = f"devices left with {self._old}: {len(waiting)} of {self.known['devices']}"
         if stuck := begun.stuck(waiting):
-            named = some(f"{one.target} (job {one.id}, {one.state})" for one in stuck)
-            reason += f"; a person must look at {named}: retry what is parked, transfer by hand what is cancelled"
+            reason += f"; {of_stuck(stuck)}"
         if not fresh:
             return self.waits(reason)
         begin = begun.passed_over(self.known, fresh=len(fresh))

@@ -5,6 +5,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from schemas.jobs import Child
 from schemas.ublox import AuthorityLook, RootCaCreate
 from services.operations.root_ca_needs import Survey
 from services.operations.root_ca_proof import end_of
@@ -38,6 +39,13 @@ def of_deletion(old: str, new: str, found: Survey) -> str:
     )
     others = f" and {found.elsewhere} of others" if found.elsewhere else ""
     return f"{said}{others}; it would be deleted"
+
+
+def of_stuck(transfers: Iterable[Child]) -> str:
+    """Which transfers wait for a person, and what is to be done about them."""
+    named = some(f"{one.target} (job {one.id}, {one.state})" for one in transfers)
+    remedy = "do what a parked job says and retry it, transfer by hand what is cancelled"
+    return f"a person must look at {named}: {remedy}"
 
 
 def taken(there: AuthorityLook, wanted: RootCaCreate, *, readable: bool) -> str:

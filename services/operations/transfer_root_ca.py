@@ -32,6 +32,11 @@ from services.operations.renewal_progress import REDRIVEN, before
 
 _TRANSFER: Final = Kind(what="the transfer", told="TRANSFER")
 
+_REMEDY: Final = (
+    "replace the certificate (ublox.replace_certificate), then retry this job; or delete it (ublox.delete_certificate)"
+)
+"""A device that is left with a revoked certificate keeps its root CA from being deleted."""
+
 
 class TransferRootCaParameters(BaseModel):
     """From which CA to which."""
@@ -70,7 +75,7 @@ class TransferRootCa:
         def transfer(uids: Sequence[str]) -> None:
             tools.ublox.certificates.transfer(uids, wanted.from_ca, wanted.to_ca)
 
-        to_ask, barred = not_voided(to_ask, tools)
+        to_ask, barred = not_voided(to_ask, tools, remedy=_REMEDY)
         return outcomes | barred | ask(to_ask, _TRANSFER, transfer, tools)
 
 

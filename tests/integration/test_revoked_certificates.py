@@ -59,8 +59,10 @@ def beat(house: House, uid: str) -> None:
 
 
 def is_barred(house: House, uid: str, why: str) -> bool:
-    refused = ("parked", f"{why}: replace it, or leave it")
-    return done(house, uid, RENEW) == transfer(house, uid) == refused and asked_for(house, uid) == 0
+    instead = "replace the certificate (ublox.replace_certificate), then retry this job; or delete it"
+    assert done(house, uid, RENEW) == ("parked", f"{why}: replace it, or leave it")
+    assert transfer(house, uid) == ("parked", f"{why}: {instead} (ublox.delete_certificate)")
+    return asked_for(house, uid) == 0
 
 
 def test_a_revoked_certificate_is_neither_renewed_nor_transferred(house: House) -> None:
@@ -140,7 +142,7 @@ def test_one_that_a_person_retries_waits_for_its_window(house: House, operation:
     """It was refused before it had asked for anything."""
     (uid,) = house.recruit(1)
     done(house, uid, REVOKE)
-    parameters = {"from_ca": OLD, "to_ca": NEXT} if operation == TRANSFER else {}
+    parameters: dict[str, Any] = {"from_ca": OLD, "to_ca": NEXT} if operation == TRANSFER else {}
     window = Window(opens=time(11), closes=time(13), timezone="UTC")
     (job,) = ask(house.ledger, clock(), replace(wish(uid, operation, **parameters), limits=Limits(window=window)))
     house.runner.perform(operation)

@@ -6,10 +6,12 @@ import pytest
 
 from infra.ledger import Ledger
 from infra.ledger.steering import Order, Steer, steer
+from schemas.jobs import State
 from schemas.ublox import CertificateLook, DeviceLook
 from services.schedules.renewals import try_again
 from tests.conftest import Clock
-from tests.support.ledger import attempt_rows
+from tests.support.compromise import REVOKE
+from tests.support.ledger import ask, attempt_rows, claim_one, settle, wish
 from tests.support.rolling import MOVE, ROLL, Story
 from tests.support.works import Bell
 
@@ -95,3 +97,21 @@ def test_a_second_roll_goes_past_devices_that_others_jobs_serve(
     assert sorted(child["target"] for child in story.children) == story.uids[2:]
     assert [story.account.devices[uid].ca for uid in story.uids] == [story.old] * 2 + [story.new] * 3
     assert len(attempt_rows(ledger, story.id)) < 40
+
+
+def test_a_roll_goes_on_when_a_revoked_certificate_is_replaced(ledger: Ledger, clock: Clock) -> None:
+    story = Story(ledger, clock, devices=2)
+    uid = story.uids[0]
+    machine = story.account.devices[uid]
+    ask(ledger, clock(), wish(uid, REVOKE))
+    noted = {"serial": f"{machine.serial:x}", "ca": story.old}
+    settle(ledger, clock(), claim_one(ledger, clock(), REVOKE), State.SUCCEEDED, progress=noted)
+    assert story.until_it_rests() == ["transfer"]
+    child = story.children[0]
+    assert "replace the certificate (ublox.replace_certificate), then retry this job" in child["reason"]
+    assert f"{uid} (job {child['id']}, parked): do what a parked job says and retry it" in story.row["reason"]
+    machine.serial = next(story.account.serials)
+    person(story, child["id"], Steer.RETRY)
+    assert story.until_it_rests() == ["delete"]
+    assert (story.row["state"], story.account.deleted) == ("succeeded", [story.old])
+    assert {machine.ca for machine in story.account.devices.values()} == {story.new}

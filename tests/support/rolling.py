@@ -57,6 +57,7 @@ class Story:
             ublox=self.account.ublox,
             note=self.account.noting(self.ledger.work.note),
             children=self.ledger.work.children,
+            revocations=self.ledger.certificates.revocations,
             clock=self.clock,
             renewal_look_every=timedelta(hours=1),
             renewal_deadline=timedelta(days=14),
