@@ -12,6 +12,7 @@ from infra.ledger.steering import Order, Steer, steer
 from schemas.jobs import State
 from schemas.limits import Limits, Window
 from schemas.schedules import FiringState
+from services.operations.certificate_voided import revoked_in_renewal
 from services.operations.previews import PREVIEWS
 from services.sandbox.ublox.certificates import Certificate
 from tests.conftest import Clock
@@ -209,3 +210,26 @@ def test_the_scan_ends_a_refused_renewal_when_the_certificate_is_another(house: 
     assert [row["state"] for row in renewals] == ["succeeded"] * 2, renewals
     assert house.ledger.certificates.renewals() == {}
     assert asked_for(house, uid) == 0
+
+
+def revoked_in_a_renewal(house: House, uid: str) -> str:
+    """Where u-blox shows no key: the serial number whose key a certificate may have."""
+    return revoked_in_renewal(house.ledger.certificates.revocations([uid])[uid])
+
+
+@pytest.mark.parametrize(("end", "worn_off"), [(State.SUCCEEDED, True), (State.PARKED, False)])
+def test_a_renewal_that_waited_then_matters_until_the_keys_are_replaced(
+    house: House, clock: Clock, *, end: State, worn_off: bool
+) -> None:
+    (uid,) = house.recruit(1)
+    noted = {"asked": "taken", "serial": "a0", "ca": OLD, "pending": True}
+    for operation, progress in ((REPLACE, {}), (REVOKE, noted)):
+        ask(house.ledger, clock(), wish(uid, operation))
+        job = claim_one(house.ledger, clock(), operation)
+        settle(house.ledger, clock(), job, State.SUCCEEDED, progress=progress)
+        clock.forward(hours=1)
+    assert revoked_in_a_renewal(house, uid) == "a0"
+    ask(house.ledger, clock(), wish(uid, REPLACE))
+    settle(house.ledger, clock(), claim_one(house.ledger, clock(), REPLACE), end)
+    assert revoked_in_a_renewal(house, uid) == ("" if worn_off else "a0")
+    assert house.ledger.certificates.revocations([uid])[uid][0]["serial"] == "a0"
