@@ -36,7 +36,7 @@ def story(ledger: Ledger, clock: Clock) -> Story:
     """A roll of two devices, of which the first has been silent until its transfer was given up."""
     story = Story(ledger, clock, devices=2)
     story.account.devices[story.uids[0]].silent = True
-    story.until_it_rests(days=40)
+    story.until_it_rests(days=40, hours=6)
     assert story.children[0]["state"] == "parked"
     return story
 

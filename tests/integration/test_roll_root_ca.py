@@ -101,7 +101,7 @@ def test_a_silent_device_keeps_it_waiting(story: Story) -> None:
 
 def test_a_device_whose_transfer_is_parked_is_named_and_not_paid_for_again(story: Story) -> None:
     story.account.devices[story.uids[0]].silent = True
-    story.until_it_rests(days=40)
+    story.until_it_rests(days=40, hours=6)
     child = story.children[0]
     assert child["state"] == "parked"
     assert story.row["state"] == "awaiting"

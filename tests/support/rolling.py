@@ -107,15 +107,15 @@ class Story:
         with self.ledger.database.writing() as connection:
             steer(connection, Order(job=self.id, steer=Steer.RETRY, actor="key:boss"), self.clock())
 
-    def until_it_rests(self, *, days: float = 2.0) -> list[str]:
-        """Let time go by, with heartbeats and a person who agrees; give the steps that were asked."""
+    def until_it_rests(self, *, days: float = 2.0, hours: int = 1) -> list[str]:
+        """Let time go by in steps of some hours, with heartbeats and a person who agrees; give what was asked."""
         asked = []
-        for _ in range(int(days * 24)):
+        for _ in range(int(days * 24) // hours):
             self.work()
             if self.row["state"] in {"succeeded", "parked", "cancelled"}:
                 break
             if self.row["state"] == "held":
                 asked.append(self.agree())
             self.account.beat()
-            self.clock.forward(hours=1)
+            self.clock.forward(hours=hours)
         return asked
